@@ -1,0 +1,126 @@
+"""The one error tree. The class decides what happens; nobody matches on message text.
+
+    HeadraceError
+    ├── ConfigurationError        stop at start: what is wrong, where, what to do
+    │   ├── RecipeError           a recipe folder or bundle is not usable
+    │   ├── TemplateError         a template does not parse (configured wrongly)
+    │   └── UnpricedModelError    a deployment without a price (P5)
+    ├── InfrastructureError       wait with back-off and resume; never the job's fault (P9)
+    │   ├── DatabaseUnavailable
+    │   ├── BrokerUnavailable
+    │   ├── CacheUnavailable
+    │   └── SearchUnavailable
+    ├── PoisonError               set this one message aside (P6)
+    │   ├── UndecodableMessage
+    │   └── UnsupportedVersion
+    ├── JobError                  this job cannot succeed; it ends as failed with ``code``
+    │   └── RenderError           its prompt cannot be rendered
+    ├── RequestError              a caller's mistake; becomes problem+json
+    └── StackError                the one-machine stack could not do what was asked; ``mend`` says what to do
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class HeadraceError(Exception):
+    """Root of everything Headrace raises on purpose."""
+
+
+class ConfigurationError(HeadraceError):
+    """What the operator configured cannot work; raised at start."""
+
+
+class RecipeError(ConfigurationError):
+    """A recipe folder or bundle is not usable."""
+
+
+class TemplateError(ConfigurationError):
+    """A template does not parse, or uses what the sandbox forbids."""
+
+
+class UnpricedModelError(ConfigurationError):
+    """A deployment has no price. Write 0 if it is free (P5)."""
+
+
+class InfrastructureError(HeadraceError):
+    """A server is away, hung or restarting. The caller waits and repeats."""
+
+
+class DatabaseUnavailable(InfrastructureError):
+    """Postgres did not answer, or the outcome of a commit is unknown. Repeat by unique key."""
+
+
+class BrokerUnavailable(InfrastructureError):
+    """Kafka did not take or give records. Repeat; effects are keyed."""
+
+
+class CacheUnavailable(InfrastructureError):
+    """Valkey/Redis did not answer. Nothing that matters lives there."""
+
+
+class SearchUnavailable(InfrastructureError):
+    """Elasticsearch did not answer. The projection catches up later."""
+
+
+class PoisonError(HeadraceError):
+    """One message cannot be handled, now or later. It is set aside; its neighbours proceed."""
+
+
+class UndecodableMessage(PoisonError):
+    """The bytes are not a message of the contract this topic carries."""
+
+
+class UnsupportedVersion(PoisonError):
+    """The message names a contract version this build does not read."""
+
+
+class JobError(HeadraceError):
+    """The job itself cannot succeed. ``code`` is stable and public."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class RenderError(JobError):
+    """The prompt of this job cannot be rendered from its input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place in a request that is wrong: JSON Pointer, what, and what to do."""
+
+    pointer: str
+    detail: str
+    keyword: str | None = None
+
+
+class RequestError(HeadraceError):
+    """A caller's mistake. Rendered as ``application/problem+json`` with the stable ``code``."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.headers = headers or {}
+
+
+class StackError(HeadraceError):
+    """The one-machine stack could not do what was asked."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(f"{problem} {mend}")
+        self.problem = problem
+        self.mend = mend
