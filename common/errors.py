@@ -10,6 +10,7 @@
     │   ├── BrokerUnavailable
     │   ├── CacheUnavailable
     │   └── SearchUnavailable
+    ├── ProviderError             one call to a model failed; ``kind``, ``sent`` and ``retryable`` decide (P3)
     ├── PoisonError               set this one message aside (P6)
     │   ├── UndecodableMessage
     │   └── UnsupportedVersion
@@ -21,6 +22,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class HeadraceError(Exception):
@@ -61,6 +63,54 @@ class CacheUnavailable(InfrastructureError):
 
 class SearchUnavailable(InfrastructureError):
     """Elasticsearch did not answer. The projection catches up later."""
+
+
+class ProviderErrorKind(StrEnum):
+    """Why a call to a model failed. The values are stored in the ledger; never rename one."""
+
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    INVALID_REQUEST = "invalid_request"
+    AUTH = "auth"
+    QUOTA = "quota"
+    BAD_RESPONSE = "bad_response"
+    SERVER_ERROR = "server_error"
+
+
+class ProviderError(HeadraceError):
+    """One call to a model failed.
+
+    ``sent``: the call may have been billed, because the request may have reached the vendor and no answer came
+    that is known to be free. The ledger then records it as unknown and charges the whole reservation (P3).
+    ``retryable``: the same request may succeed later; ``retry_after_s`` is the vendor's own word on when.
+    The message is bounded and holds no payload; ``raw`` is the exact answer body, for the ledger only.
+    """
+
+    def __init__(
+        self,
+        kind: ProviderErrorKind,
+        message: str,
+        *,
+        sent: bool,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        raw: bytes = b"",
+    ) -> None:
+        super().__init__(f"{kind.value}: {message}")
+        self.kind = kind
+        self.message = message
+        self.sent = sent
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.raw = raw
 
 
 class PoisonError(HeadraceError):

@@ -1,0 +1,360 @@
+"""Ports: what the stages need of what lives in Postgres, as protocols. ``persistence`` implements them.
+
+Only composition roots bind the two. Every method may raise DatabaseUnavailable, after which the caller waits
+and repeats: each effect is guarded by a unique key, so repeating is safe.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+from common.contracts import Lane, StepRef
+from common.pipeline import Topic
+
+# --- parking and dead letters (every stage) -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedMessage:
+    """A message set aside until ``not_before`` (Unix seconds; None: until it is released on command)."""
+
+    message_id: UUID
+    job_id: UUID
+    tenant_id: str
+    topic: Topic
+    body: bytes
+    not_before: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that no stage can handle, kept with its bytes. Keyed by where it stood."""
+
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    reason: str
+    exception: str
+    job_id: UUID | None
+
+
+class Parking(Protocol):
+    """Sets messages aside: for a while (outbox rows with ``not_before``), or as dead letters."""
+
+    async def park(self, messages: Sequence[ParkedMessage]) -> None: ...
+
+    async def set_aside(self, letters: Sequence[DeadLetter]) -> None: ...
+
+
+class InputStore(Protocol):
+    """Gives inputs back by job, for steps whose message does not carry them."""
+
+    async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]: ...
+
+
+class RecipeBundles(Protocol):
+    """Recipe bundles by content hash, for versions that are no longer in a folder."""
+
+    async def bundle(self, content_hash: str) -> Mapping[str, str] | None: ...
+
+
+# --- the ledger (model layer) -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One attempt about to be made: what it is for and the most it can cost (nano-USD)."""
+
+    ref: StepRef
+    recipe: str
+    deployment: str
+    model: str
+    price_version: str
+    prompt_hash: str
+    amount_nanos: int
+
+
+class ReserveKind(StrEnum):
+    """What the ledger answered to one reservation."""
+
+    GRANTED = "granted"
+    ANSWERED = "answered"
+    IN_FLIGHT = "in-flight"
+    LEASED = "leased"
+    SUPERSEDED = "superseded"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+    HELD = "held"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer the ledger already has: the raw bytes as received, and which deployment gave them."""
+
+    deployment: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveDecision:
+    """The ledger's answer.
+
+    GRANTED: call now, as attempt ``attempt``. ANSWERED: do not call, ``answer`` is there. IN_FLIGHT: this
+    very worker is calling already. LEASED: another live worker is, until ``until`` (Unix seconds).
+    SUPERSEDED: this attempt failed and its successor is on its way. CLOSED: the job has ended. EXPIRED: its
+    deadline has passed. HELD: a budget is exhausted (the hold is committed). WAIT: outstanding reservations
+    stand in the way; try again.
+    """
+
+    kind: ReserveKind
+    attempt: int
+    answer: StoredAnswer | None = None
+    until: float | None = None
+    reason: str | None = None
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one attempt ended, what it really cost, and the raw bytes that prove it.
+
+    ``retry`` is the successor's message, parked in the same transaction.
+    """
+
+    ref: StepRef
+    attempt: int
+    outcome: Outcome
+    cost_nanos: int
+    raw: bytes | None = None
+    model_served: str | None = None
+    request_id: str | None = None
+    finish_reason: str | None = None
+    error_code: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    latency_ms: int = 0
+    retry: ParkedMessage | None = None
+
+
+class Ledger(Protocol):
+    """Every paid call: a row committed before it is made, its raw answer before anything is made of it."""
+
+    async def reserve(self, items: Sequence[Reservation]) -> Sequence[ReserveDecision]: ...
+
+    async def settle(self, items: Sequence[Settlement]) -> None: ...
+
+    async def renew_lease(self) -> None: ...
+
+
+# --- the job API (ingestion) ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: one API key of one tenant."""
+
+    tenant_id: str
+    key_id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """One accepted job on its way into Postgres. ``input`` is the JSON as received, byte for byte."""
+
+    job_id: UUID
+    tenant_id: str
+    recipe: str
+    recipe_hash: str
+    step: str
+    lane: Lane
+    input: bytes
+    deadline: datetime | None = None
+    budget_nanos: int | None = None
+    tags: tuple[str, ...] = ()
+    batch_id: UUID | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyClaim:
+    """A caller's key and the hash of what it asked for; ``target_id`` is the job or batch it would make."""
+
+    tenant_id: str
+    key: str
+    body_hash: bytes
+    target_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One POST: one job, or a batch of them, all or nothing."""
+
+    jobs: tuple[NewJob, ...]
+    claim: IdempotencyClaim | None = None
+    batch_id: UUID | None = None
+
+
+class SubmitKind(StrEnum):
+    """What became of a submission."""
+
+    CREATED = "created"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitResult:
+    """CREATED or REPEATED (same key, same body): ``target_id`` stands. CONFLICT: same key, other body."""
+
+    kind: SubmitKind
+    target_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One job as the API shows it."""
+
+    job_id: UUID
+    tenant_id: str
+    state: str
+    recipe: str
+    lane: Lane
+    revision: int
+    created_at: datetime
+    finished_at: datetime | None
+    batch_id: UUID | None
+    tags: tuple[str, ...]
+    deadline: datetime | None
+    budget_nanos: int | None
+    attempts: int
+    cost_nanos: int
+    input_tokens: int
+    output_tokens: int
+    hold_reason: str | None
+    failure_code: str | None
+    failure_detail: str | None
+    output: bytes | None
+    lineage: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One row of the ledger as the API shows it."""
+
+    step: str
+    item: int
+    attempt: int
+    state: str
+    deployment: str
+    model: str
+    model_served: str | None
+    prompt_hash: str
+    reserved_nanos: int
+    cost_nanos: int | None
+    price_version: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    latency_ms: int | None
+    finish_reason: str | None
+    error_code: str | None
+    request_id: str | None
+    verdict: str | None
+    violations: Sequence[Mapping[str, Any]]
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """One batch: how many of its jobs are in which state."""
+
+    batch_id: UUID
+    tenant_id: str
+    total: int
+    states: Mapping[str, int]
+    created_at: datetime
+    cost_nanos: int
+
+
+class JobStore(Protocol):
+    """Accepts, shows and cancels jobs. Everything is the tenant's own; another's is not there."""
+
+    async def submit(self, submissions: Sequence[Submission]) -> Sequence[SubmitResult]: ...
+
+    async def job(self, tenant_id: str, job_id: UUID) -> JobView | None: ...
+
+    async def jobs(
+        self, tenant_id: str, *, state: str | None, recipe: str | None, before: UUID | None, limit: int
+    ) -> Sequence[JobView]: ...
+
+    async def batch(self, tenant_id: str, batch_id: UUID) -> BatchView | None: ...
+
+    async def attempts(self, tenant_id: str, job_id: UUID) -> Sequence[AttemptView] | None: ...
+
+    async def cancel(self, tenant_id: str, job_id: UUID) -> JobView | None: ...
+
+
+class KeyStore(Protocol):
+    """API keys by the SHA-256 of their secret."""
+
+    async def principal(self, key_hash: bytes) -> Principal | None: ...
+
+
+class RecipeRegistry(Protocol):
+    """Publishes recipe versions once. Raises RecipeError where a published version would change."""
+
+    async def publish(self, name: str, version: str, content_hash: str, bundle: Mapping[str, str]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One output found by full-text search."""
+
+    job_id: UUID
+    recipe: str
+    score: float
+    output: Any
+    highlights: tuple[str, ...]
+    finished_at: str
+
+
+class Search(Protocol):
+    """Full-text search over a tenant's outputs. Raises SearchUnavailable."""
+
+    async def search(
+        self, tenant_id: str, query: str, *, recipe: str | None, limit: int
+    ) -> tuple[int, Sequence[SearchHit]]: ...
+
+
+class JobEndings(Protocol):
+    """Tells when jobs end, for long polls. Best effort: who waits also looks from time to time."""
+
+    async def wait(self, job_id: UUID, timeout_s: float) -> bool: ...
+
+
+class HealthProbe(Protocol):
+    """One dependency a service really needs. Raises InfrastructureError with the reason when it is away."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def check(self) -> None: ...
