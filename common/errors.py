@@ -1,23 +1,23 @@
 """The one error tree. The class decides what happens; nobody matches on message text.
 
-    HeadraceError
-    ├── ConfigurationError        stop at start: what is wrong, where, what to do
-    │   ├── RecipeError           a recipe folder or bundle is not usable
-    │   ├── TemplateError         a template does not parse (configured wrongly)
-    │   └── UnpricedModelError    a deployment without a price (P5)
-    ├── InfrastructureError       wait with back-off and resume; never the job's fault (P9)
-    │   ├── DatabaseUnavailable
-    │   ├── BrokerUnavailable
-    │   ├── CacheUnavailable
-    │   └── SearchUnavailable
-    ├── ProviderError             one call to a model failed; ``kind``, ``sent`` and ``retryable`` decide (P3)
-    ├── PoisonError               set this one message aside (P6)
-    │   ├── UndecodableMessage
-    │   └── UnsupportedVersion
-    ├── JobError                  this job cannot succeed; it ends as failed with ``code``
-    │   └── RenderError           its prompt cannot be rendered
-    ├── RequestError              a caller's mistake; becomes problem+json
-    └── StackError                the one-machine stack could not do what was asked; ``mend`` says what to do
+HeadraceError
+├── ConfigurationError        stop at start: what is wrong, where, what to do
+│   ├── RecipeError           a recipe folder or bundle is not usable
+│   ├── TemplateError         a template does not parse (configured wrongly)
+│   └── UnpricedModelError    a deployment without a price (P5)
+├── InfrastructureError       wait with back-off and resume; never the job's fault (P9)
+│   ├── DatabaseUnavailable
+│   ├── BrokerUnavailable
+│   ├── CacheUnavailable
+│   └── SearchUnavailable
+├── ProviderError             one call to a model failed; ``kind``, ``sent`` and ``retryable`` decide (P3)
+├── PoisonError               set this one message aside (P6)
+│   ├── UndecodableMessage
+│   └── UnsupportedVersion
+├── JobError                  this job cannot succeed; it ends as failed with ``code``
+│   └── RenderError           its prompt cannot be rendered
+├── RequestError              a caller's mistake; becomes problem+json
+└── StackError                the one-machine stack could not do what was asked; ``mend`` says what to do
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,225 @@
+"""OpenAI's chat completions protocol, for OpenAI itself and for the servers that speak it (vLLM, llama.cpp, Ollama).
+
+What differs between servers is data (`Profile`), not branches. Encoding and decoding are pure; a decoded failure
+says whether it may have been billed: refusals before work (4xx, 503) are free, everything else is taken as paid.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from model_layer.provider import FinishReason, ModelAnswer, ModelRequest, ProviderKind, ProviderSetup, Usage
+from model_layer.providers.http import HttpTransport
+from model_layer.providers.identity_cache import IdentityCache
+from model_layer.providers.openai_errors import decode_failure, loaded, unusable
+from model_layer.providers.openai_schema import strict_form
+
+_PATH = "/chat/completions"
+_REASONS: Mapping[str, FinishReason] = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+_OPENAI_BASE_URL = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a family of servers wants the same request. ``strict_subset``: schemas must fit OpenAI's strict mode."""
+
+    system_role: str
+    output_cap: str
+    strict_subset: bool
+    sampling: bool
+
+
+PROFILES: Mapping[str, Profile] = {
+    "openai": Profile("developer", "max_completion_tokens", strict_subset=True, sampling=False),
+    "generic": Profile("system", "max_tokens", strict_subset=False, sampling=True),
+}
+
+
+class OpenAIChatOptions(BaseModel):
+    """Without ``profile``: `openai` for OpenAI's own address, `generic` elsewhere. None means the profile's choice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: Literal["openai", "generic"] | None = None
+    sampling: bool | None = None
+    enforce_schema: bool = True
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+
+class ChatEncoder:
+    """Builds request bodies. What a schema becomes on the wire is kept by the schema's identity."""
+
+    def __init__(self, profile: Profile, options: OpenAIChatOptions) -> None:
+        self._profile = profile
+        self._options = options
+        self._sampling = profile.sampling if options.sampling is None else options.sampling
+        self._formats: IdentityCache[tuple[bool, orjson.Fragment]] = IdentityCache()
+
+    def encode(self, request: ModelRequest) -> bytes:
+        system_role = self._profile.system_role
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [
+                {
+                    "role": system_role if message.role == "system" else message.role,
+                    "content": message.content,
+                }
+                for message in request.messages
+            ],
+            self._profile.output_cap: request.max_output_tokens,
+        }
+        if request.temperature is not None and self._sampling:
+            body["temperature"] = request.temperature
+        if self._options.reasoning_effort is not None:
+            body["reasoning_effort"] = self._options.reasoning_effort
+        if request.schema is not None and self._options.enforce_schema:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": self._named(request.schema, request.schema_name),
+            }
+        return orjson.dumps(body)
+
+    def _named(self, schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+        strict, fragment = self._formats.get(schema, self._worded)
+        return {"name": _schema_name(name), "strict": strict, "schema": fragment}
+
+    def _worded(self, schema: Mapping[str, Any]) -> tuple[bool, orjson.Fragment]:
+        worded = strict_form(schema) if self._profile.strict_subset else schema
+        return worded is not None, orjson.Fragment(orjson.dumps(worded if worded is not None else schema))
+
+
+class OpenAIChatProvider:
+    """One deployment. Nothing is connected before the first call."""
+
+    def __init__(self, setup: ProviderSetup, options: OpenAIChatOptions, base_url: str) -> None:
+        name = options.profile or ("openai" if base_url.startswith("https://api.openai.com/") else "generic")
+        headers = {"Authorization": f"Bearer {setup.api_key.get_secret_value()}"} if setup.api_key else {}
+        self._encoder = ChatEncoder(PROFILES[name], options)
+        self._transport = HttpTransport(base_url, headers, setup.concurrency)
+        self._model = setup.model
+
+    async def call(self, request: ModelRequest) -> ModelAnswer:
+        reply = await self._transport.post(_PATH, self._encoder.encode(request), request.timeout_s)
+        return decode(
+            reply.status,
+            reply.headers,
+            reply.body,
+            requested_model=request.model,
+            latency_ms=reply.latency_ms,
+            received_at_s=reply.received_at_s,
+        )
+
+    def decode_stored(self, raw: bytes) -> ModelAnswer:
+        return decode(200, {}, raw, requested_model=self._model)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+
+def decode(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    requested_model: str = "",
+    latency_ms: float = 0.0,
+    received_at_s: float = 0.0,
+) -> ModelAnswer:
+    """The answer, or ProviderError. Header names are lower case, or the mapping ignores case.
+
+    ``requested_model`` stands in where a server does not say which model it served; ``received_at_s`` (Unix time)
+    is what a Retry-After date is counted from where the answer has no date of its own.
+    """
+    if status != 200:
+        raise decode_failure(status, headers, body, received_at_s)
+    content = loaded(body)
+    if not isinstance(content, dict):
+        raise unusable("the body is not a JSON object", headers, body)
+    choices = content.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    error = content.get("error") or (choice.get("error") if isinstance(choice, dict) else None)
+    if error or (isinstance(choice, dict) and choice.get("finish_reason") == "error"):
+        raise decode_failure(status, headers, body, received_at_s)
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or not isinstance(choice, dict):
+        raise unusable("the body has no choices[0].message", headers, body)
+    refusal = message.get("refusal")
+    served = content.get("model")
+    return ModelAnswer(
+        text=_text(refusal or message.get("content")),
+        finish_reason=FinishReason.REFUSAL if refusal else _reason(choice.get("finish_reason")),
+        model_served=served if isinstance(served, str) and served else requested_model,
+        usage=_usage(content.get("usage")),
+        request_id=headers.get("x-request-id") or _id(content.get("id")),
+        raw=body,
+        latency_ms=latency_ms,
+    )
+
+
+def _text(content: object) -> str:
+    """A message's text: a string, or (some servers) a list of parts."""
+    if isinstance(content, list):
+        parts = (
+            part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
+        )
+        content = "".join(part for part in parts if isinstance(part, str))
+    if not isinstance(content, str):
+        return ""
+    # A lone surrogate is legal in JSON and in no UTF-8 that could carry it on.
+    return content if content.isascii() else content.encode("utf-8", "replace").decode()
+
+
+def _reason(written: object) -> FinishReason:
+    return _REASONS.get(written, FinishReason.OTHER) if isinstance(written, str) else FinishReason.OTHER
+
+
+def _usage(written: object) -> Usage | None:
+    """What the server says it counted, or None: a count that is missing is not zero."""
+    if not isinstance(written, dict):
+        return None
+    read, output = _count(written.get("prompt_tokens")), _count(written.get("completion_tokens"))
+    if read is None or output is None:
+        return None
+    cached = _detail(written, "prompt_tokens_details", "cached_tokens")
+    reasoning = _detail(written, "completion_tokens_details", "reasoning_tokens")
+    return Usage(read, min(cached, read), output, min(reasoning, output))
+
+
+def _detail(usage: Mapping[str, Any], table: str, key: str) -> int:
+    details = usage.get(table)
+    return (_count(details.get(key)) if isinstance(details, dict) else None) or 0
+
+
+def _count(written: object) -> int | None:
+    return written if isinstance(written, int) and not isinstance(written, bool) and written >= 0 else None
+
+
+def _id(written: object) -> str | None:
+    return written[:200] if isinstance(written, str) and written else None
+
+
+def _schema_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "output"
+
+
+def _build(setup: ProviderSetup) -> OpenAIChatProvider:
+    if not isinstance(setup.options, OpenAIChatOptions) or setup.base_url is None:
+        raise TypeError("this provider is built from OpenAIChatOptions and a base URL")
+    return OpenAIChatProvider(setup, setup.options, setup.base_url)
+
+
+KIND = ProviderKind(
+    name="openai_chat",
+    options=OpenAIChatOptions,
+    build=_build,
+    networked=True,
+    default_base_url=_OPENAI_BASE_URL,
+)
