@@ -1,0 +1,169 @@
+"""Fetches exactly the jars of jars.lock into a cache shared by all states, and trusts nothing but its own sha256.
+
+A second fetch needs no network. A truncated or altered jar is deleted and fetched again. Nothing is resolved here.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from common.errors import StackError
+
+LOCK_FILE = Path(__file__).with_name("jars.lock")
+DOWNLOAD_THREADS = 8
+DOWNLOAD_TIMEOUT_S = 30
+MB = 1_000_000
+
+# Called with the number of jars still missing and their bytes, after each one.
+MissingReport = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    bundle: str
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+    size_bytes: int
+
+    def line(self) -> str:
+        return f"{self.bundle} {self.group}:{self.artifact}:{self.version} {self.sha256} {self.size_bytes}"
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+    def path_in(self, cache_dir: Path) -> Path:
+        return cache_dir.joinpath(*self.group.split("."), self.artifact, self.version, self.file_name)
+
+    def intact_in(self, cache_dir: Path) -> bool:
+        path = self.path_in(cache_dir)
+        try:
+            if path.stat().st_size != self.size_bytes:
+                return False
+            with path.open("rb") as content:
+                return hashlib.file_digest(content, "sha256").hexdigest() == self.sha256
+        except OSError:
+            return False
+
+
+@cache
+def locked(bundle: str) -> tuple[Jar, ...]:
+    """The jars of one bundle, in lock order."""
+    jars = []
+    for line in LOCK_FILE.read_text().splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        name, coordinate, sha256, size = line.split()
+        if name == bundle:
+            jars.append(Jar(name, *coordinate.split(":"), sha256, int(size)))
+    return tuple(jars)
+
+
+def cache_dir(state_dir: Path, environ: Mapping[str, str]) -> Path:
+    """$HEADRACE_CACHE, else the user's cache folder, else (home not writable) inside the state folder."""
+    if chosen := environ.get("HEADRACE_CACHE"):
+        return Path(chosen).expanduser().absolute() / "jars"
+    home = environ.get("XDG_CACHE_HOME") or environ.get("HOME", "") + "/.cache"
+    shared = Path(home) / "headrace" / "jars"
+    nearest = next((folder for folder in (shared, *shared.parents) if folder.exists()), Path("/"))
+    if shared.is_absolute() and os.access(nearest, os.W_OK | os.X_OK):
+        return shared
+    return state_dir / "jars"
+
+
+def missing(bundle: str, folder: Path) -> list[Jar]:
+    """The jars of a bundle that are absent or not byte for byte what the lock says."""
+    jars = locked(bundle)
+    with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
+        intact = pool.map(lambda jar: jar.intact_in(folder), jars)
+        return [jar for jar, is_intact in zip(jars, intact, strict=True) if not is_intact]
+
+
+def fetch(bundle: str, folder: Path, on_missing: MissingReport) -> list[Path]:
+    """Paths of all jars of ``bundle``, downloading what is absent or damaged. Blocking: call it in a thread."""
+    if missing(bundle, folder):
+        with _writer_lock(bundle, folder):
+            _download(missing(bundle, folder), folder, on_missing)
+            # Once more: a connection cut at the wrong moment leaves a file that looks complete.
+            _download(missing(bundle, folder), folder, on_missing)
+            if broken := missing(bundle, folder):
+                raise StackError(
+                    f"{broken[0].file_name} from the Maven repository is not the file that was locked.",
+                    "Something between here and the repository alters downloads; try another network.",
+                )
+    return [jar.path_in(folder) for jar in locked(bundle)]
+
+
+@contextmanager
+def _writer_lock(bundle: str, folder: Path) -> Iterator[None]:
+    """Two stacks that start at once share the cache: one downloads, the other finds it done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f".{bundle}.lock").open("w")
+    except OSError as error:
+        raise StackError(
+            f"The jar cache {folder} cannot be written: {error.strerror}.",
+            "Set HEADRACE_CACHE to a folder that can.",
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(jars: list[Jar], folder: Path, on_missing: MissingReport) -> None:
+    if not jars:
+        return
+    try:
+        from jgo.maven import MavenContext  # noqa: PLC0415  an optional package, slow to import, rarely needed
+    except ImportError as error:
+        raise StackError(
+            "The package jgo is not installed.",
+            "Install the one-machine stack: pip install 'headrace[local]'.",
+        ) from error
+
+    context = MavenContext(repo_cache=folder, timeout=DOWNLOAD_TIMEOUT_S)
+    left = {jar: jar.size_bytes for jar in jars}
+
+    def fetch_one(jar: Jar) -> None:
+        jar.path_in(folder).unlink(missing_ok=True)
+        context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+        left.pop(jar)
+        on_missing(len(left), sum(left.values()))
+
+    on_missing(len(left), sum(left.values()))
+    try:
+        with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
+            for _ in pool.map(fetch_one, jars):
+                pass
+    # requests' errors are OSErrors; jgo says RuntimeError when the repository has no such file.
+    except (OSError, RuntimeError) as error:
+        raise _download_failed(folder, left, error) from error
+
+
+def _download_failed(folder: Path, left: Mapping[Jar, int], error: Exception) -> StackError:
+    disk_full = isinstance(error, OSError) and error.errno is not None and error.filename is not None
+    cause = (
+        f"{error.strerror} ({folder})" if disk_full and isinstance(error, OSError) else type(error).__name__
+    )
+    return StackError(
+        f"{len(left)} jars ({sum(left.values()) / MB:.0f} MB) of Kafka and Elasticsearch could not be downloaded: "
+        f"{cause}.",
+        "The first start needs the network (Maven Central) and disk space; what has arrived is kept. Run it again.",
+    )
+
+
+def progress_of(report: Callable[[str, str, str], None], server: str) -> MissingReport:
+    """Words for a person who waits for a download."""
+
+    def missing_report(count: int, size_bytes: int) -> None:
+        report(server, "fetching", f"{count} jars, {size_bytes / MB:.0f} MB to go")
+
+    return missing_report

