@@ -1,1 +1,1 @@
-"""The model layer: prompts in, paid answers out. Providers, deployments, prices, routing and scheduling live here."""
+"""The model layer: providers, deployments, prices, routing and scheduling."""

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 
 def check_base_url(url: str, *, allow_http: bool) -> str | None:
-    """None if usable, else what is wrong and what to do. Never repeats the URL, which may hold credentials."""
+    """None if usable, else what is wrong and what to do. Never repeats the URL: it may hold credentials."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -1,8 +1,8 @@
 """models.toml: which models may be called, where, within which limits and at which price.
 
-`load_deployments` refuses what it does not understand and what has no price (P5); each error names the file, the
-deployment, the key and the mend. It reads no keys: a deployment whose variables are missing is kept, marked
-unavailable with the reason. docs/models.md is the reference.
+`load_deployments` refuses what it does not understand and what has no price (P5); each error names the
+file, the deployment, the key and the mend. It reads no keys: a deployment whose variables are missing is
+kept, marked unavailable with the reason. docs/models.md is the reference.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ def load_deployments(path: Path, environ: Mapping[str, str]) -> DeploymentCatalo
     unknown = sorted(document.keys() - {"default", "deployment"})
     if unknown:
         raise ConfigurationError(
-            f"{path}: unknown key {unknown[0]!r}. At the top there are only `default` and [[deployment]] tables."
+            f"{path}: unknown key {unknown[0]!r}. The top holds only `default` and [[deployment]] tables."
         )
     tables = document.get("deployment")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
@@ -136,7 +136,7 @@ def _default(document: Mapping[str, Any], aliases: list[str], path: Path) -> str
     default = document.get("default", aliases[0] if len(aliases) == 1 else None)
     if default is None:
         raise ConfigurationError(
-            f'{path}: `default` is missing. Write default = "{aliases[0]}" (or another alias) above the tables.'
+            f'{path}: `default` is missing. Write default = "{aliases[0]}" (or another) above the tables.'
         )
     if default not in aliases:
         raise ConfigurationError(

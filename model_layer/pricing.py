@@ -1,7 +1,7 @@
 """Money, exact: integers of nano-USD (1 USD = 10**9), never floats.
 
-Pure. Rates are nano-USD per million tokens, so that any vendor's price list is an integer here. Every amount is
-rounded up once, at its end, to a whole nano-USD: a reservation is never below the cost it must cover.
+Pure. Rates are nano-USD per million tokens, so that any vendor's price list is an integer here. Amounts are
+rounded up once, at the end, to a whole nano-USD: a reservation is never below the cost it must cover.
 """
 
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ def cost(price: Price, usage: Usage) -> int:
 
 
 def reservation(price: Price, input_tokens_bound: int, max_output_tokens: int) -> int:
-    """The most a request can cost (P4): all input at the dearest rate that can apply, all the output it may write."""
+    """The most a request can cost (P4): all input at the dearest rate, all the output it may write."""
     dearest = max(price.input_rate, price.cached_input_rate)
     return _nanos(input_tokens_bound * dearest + max_output_tokens * price.output_rate)
 
 
 def charge(price: Price, usage: Usage | None, reserved_nanos: int) -> int:
-    """What to settle an answered call at: its cost, or the whole reservation where usage was not reported (P3)."""
+    """What an answered call is settled at: its cost, or the reservation if usage is unreported (P3)."""
     return reserved_nanos if usage is None else cost(price, usage)
 
 

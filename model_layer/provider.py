@@ -1,7 +1,7 @@
 """The provider seam: what the model layer asks of any vendor, and what it gets back.
 
-One provider instance serves one deployment and may be called concurrently up to the deployment's limit. A call is
-made once: retries, budgets and the ledger are the stage's. Failures are `common.errors.ProviderError`.
+One provider instance serves one deployment and may be called concurrently up to the deployment's limit. A
+call is made once: retries, budgets and the ledger are the stage's. Failures are ProviderError.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One call. ``model`` is the vendor's name for it; ``request_id`` is our attempt id and goes to logs only.
+    """One call. ``model`` is the vendor's name for it; ``request_id`` is our attempt id, for logs only.
 
-    ``schema`` is a JSON Schema the vendor is asked to enforce. It is taken as immutable: what is derived from it is
-    cached by identity, so the same recipe should pass the same object.
+    ``schema`` is a JSON Schema the vendor is asked to enforce. It is taken as immutable: what is derived
+    from it is cached by identity, so the same recipe should pass the same object.
     """
 
     model: str
@@ -60,8 +60,9 @@ class Usage:
 class ModelAnswer:
     """What came back. ``raw`` is the exact response body; `Provider.decode_stored` reads it again.
 
-    ``text`` is what the model wrote; with REFUSAL it is the words of the refusal. ``usage`` is None where the vendor
-    reported none: the cost is then unknown, not zero (`pricing.charge`). ``request_id`` is the vendor's.
+    ``text`` is what the model wrote; with REFUSAL it is the words of the refusal. ``usage`` is None where
+    the vendor reported none: the cost is then unknown, not zero (`pricing.charge`). ``request_id`` is the
+    vendor's.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """The registry of providers: a new one is one file here plus its row in PROVIDERS.
 
-`build_provider` is for composition roots: it reads the deployment's key from the environment it is given, and hands
-it to the provider and to nobody else.
+`build_provider` is for composition roots: it reads the deployment's key from the environment it is given,
+and hands it to the provider and to nobody else.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,12 @@ def build_provider(deployment: "Deployment", environ: Mapping[str, str]) -> Prov
     """The deployment's provider, not connected yet. ConfigurationError if the deployment is unavailable."""
     if deployment.unavailable is not None:
         raise ConfigurationError(deployment.unavailable)
-    key = environ.get(deployment.key_env, "") if deployment.key_env else ""
+    key = environ.get(deployment.key_env, "").strip() if deployment.key_env else ""
+    if not key.isascii() or not key.isprintable():
+        raise ConfigurationError(
+            f"deployment {deployment.alias!r}: the key in {deployment.key_env} holds what no header can "
+            "carry. Copy it again, without line breaks or typographic quotes."
+        )
     return PROVIDERS[deployment.provider].build(
         ProviderSetup(
             alias=deployment.alias,

@@ -1,7 +1,8 @@
-"""HTTP for vendor adapters: one bounded POST over pooled keep-alive connections. Vendor HTTP happens only here.
+"""HTTP for vendor adapters: one bounded POST over pooled keep-alive connections.
 
-It says of every failure whether the request may have reached the vendor (``sent``), follows no redirect, sends no
-cookie, uses no proxy, and repeats nothing. It knows no vendor: statuses and bodies are the adapters' to read.
+It says of every failure whether the request may have reached the vendor (``sent``), follows no redirect,
+sends no cookie, uses no proxy, and repeats nothing. It knows no vendor: statuses and bodies are the
+adapters' to read.
 """
 
 import time
@@ -16,8 +17,8 @@ from common.errors import ProviderError, ProviderErrorKind
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _CONNECT_TIMEOUT_S = 5.0
-# Below the 5 s after which uvicorn and llama.cpp close idle connections: a POST written into a connection that is
-# being closed must be taken as sent, and so as paid for.
+# Below the 5 s after which uvicorn and llama.cpp close idle connections: a POST written into a connection
+# that is being closed must be taken as sent, and so as paid for.
 _KEEP_ALIVE_S = 4.0
 _MAX_HEADER_BYTES = 32 * 1024
 
@@ -44,7 +45,7 @@ class _Body(aiohttp.BytesPayload):
 
 
 class HttpTransport:
-    """Connections to one base URL, opened when first needed. At most ``concurrency`` at a time; more callers wait."""
+    """Connections to one base URL, opened when first needed. At most ``concurrency``; more callers wait."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str], concurrency: int) -> None:
         self._base_url = base_url.rstrip("/")
@@ -60,7 +61,7 @@ class HttpTransport:
         self._urls: dict[str, URL] = {}
 
     async def post(self, path: str, body: bytes, timeout_s: float) -> HttpReply:
-        """POST JSON bytes. Raises ProviderError of kind timeout, connection or bad_response (answer too large)."""
+        """POST JSON. Raises ProviderError: timeout, connection, or bad_response (answer too large)."""
         payload = _Body(body)
         started_s = time.perf_counter()
         try:

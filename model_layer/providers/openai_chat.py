@@ -1,7 +1,7 @@
-"""OpenAI's chat completions protocol, for OpenAI itself and for the servers that speak it (vLLM, llama.cpp, Ollama).
+"""OpenAI's chat completions: OpenAI itself, and the servers that speak it (vLLM, llama.cpp, Ollama).
 
-What differs between servers is data (`Profile`), not branches. Encoding and decoding are pure; a decoded failure
-says whether it may have been billed: refusals before work (4xx, 503) are free, everything else is taken as paid.
+What differs between servers is data (`Profile`), not branches. Encoding and decoding are pure; a failure says
+whether it may have been billed.
 """
 
 import re
@@ -29,7 +29,7 @@ _OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a family of servers wants the same request. ``strict_subset``: schemas must fit OpenAI's strict mode."""
+    """How a family of servers wants the same request. ``strict_subset``: as OpenAI's strict mode."""
 
     system_role: str
     output_cap: str
@@ -44,7 +44,7 @@ PROFILES: Mapping[str, Profile] = {
 
 
 class OpenAIChatOptions(BaseModel):
-    """Without ``profile``: `openai` for OpenAI's own address, `generic` elsewhere. None means the profile's choice."""
+    """Without ``profile``: `openai` for OpenAI's own address, `generic` elsewhere. None: as the profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -135,8 +135,8 @@ def decode(
 ) -> ModelAnswer:
     """The answer, or ProviderError. Header names are lower case, or the mapping ignores case.
 
-    ``requested_model`` stands in where a server does not say which model it served; ``received_at_s`` (Unix time)
-    is what a Retry-After date is counted from where the answer has no date of its own.
+    ``requested_model`` stands in where a server does not say which model it served; ``received_at_s`` (Unix
+    time) is what a Retry-After date is counted from where the answer has no date of its own.
     """
     if status != 200:
         raise decode_failure(status, headers, body, received_at_s)

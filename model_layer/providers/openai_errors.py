@@ -1,6 +1,6 @@
-"""Reads failures of servers that speak OpenAI's protocols: what went wrong, may it have cost, may it be repeated.
+"""Failures in OpenAI's protocols: what went wrong, may it have cost, may it be repeated.
 
-Pure. Messages hold status and identifiers only: vendors echo prompts in their prose, so prose stays in ``raw``.
+Pure. Messages hold status and identifiers only: vendors echo prompts in their prose, so it stays in ``raw``.
 """
 
 import json
@@ -48,7 +48,8 @@ _RETRYABLE = frozenset(
         ProviderErrorKind.SERVER_ERROR,
     }
 )
-# Refused before any work, so not billed. A 408, 500, 502 or 504 may come from a proxy before a model that went on.
+# Refused before any work, so not billed. A 408, 500, 502 or 504 may come from a proxy before a model that
+# went on.
 _FREE_SERVER_STATUSES = frozenset({501, 503, 529})
 
 
@@ -134,7 +135,7 @@ def _kind(status: int, error: Mapping[str, Any], code: str | None) -> ProviderEr
 
 
 def _may_be_billed(status: int) -> bool:
-    if status == 200 or status == 408:
+    if status in {200, 408}:
         return True
     return status >= 500 and status not in _FREE_SERVER_STATUSES
 

@@ -1,46 +1,28 @@
 """Which JSON Schemas OpenAI's strict mode accepts, and how to word them for it. Pure.
 
-Only keywords that merely narrow are dropped (our validator judges them); a schema that would change its meaning has
-no strict form, and is sent unstrict.
+Only keywords that merely narrow are dropped (our validator judges them); a schema that would change its
+meaning has no strict form, and is sent unstrict.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 _KEPT = frozenset(
-    [
-        "type",
-        "properties",
-        "required",
-        "additionalProperties",
-        "items",
-        "enum",
-        "const",
-        "anyOf",
-        "$ref",
-        "$defs",
-        "description",
-        "title",
-        "pattern",
-        "format",
-        "multipleOf",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "minItems",
-        "maxItems",
-    ]
+    {
+        *("type", "enum", "const", "anyOf", "$ref", "$defs", "description", "title"),
+        *("properties", "required", "additionalProperties", "items", "minItems", "maxItems"),
+        *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "format"),
+    }
 )
 _DROPPED = frozenset(
-    ["$schema", "$id", "$comment", "default", "examples", "minLength", "maxLength", "uniqueItems"]
+    {"$schema", "$id", "$comment", "default", "examples", "minLength", "maxLength", "uniqueItems"}
 )
 _MAX_LEVELS = 10
 _MAX_PROPERTIES = 5_000
 _MAX_ENUM_VALUES = 1_000
 
 
-class _Unfit(Exception):
+class _UnfitError(Exception):
     """Not in the strict subset."""
 
 
@@ -56,19 +38,19 @@ def strict_form(schema: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         return _converted(schema, 1, _Counts())
-    except _Unfit:
+    except _UnfitError:
         return None
 
 
 def _converted(schema: object, level: int, counts: _Counts) -> dict[str, Any]:
     if not isinstance(schema, Mapping) or level > _MAX_LEVELS:
-        raise _Unfit
+        raise _UnfitError
     converted: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword in _DROPPED:
             continue
         if keyword not in _KEPT:
-            raise _Unfit
+            raise _UnfitError
         converted[keyword] = _value(keyword, value, level, counts)
     types = converted.get("type")
     if types == "object" or (isinstance(types, list) and "object" in types) or "properties" in converted:
@@ -76,7 +58,7 @@ def _converted(schema: object, level: int, counts: _Counts) -> dict[str, Any]:
         if converted.get("additionalProperties") is not False or set(converted.get("required", ())) != set(
             names
         ):
-            raise _Unfit
+            raise _UnfitError
     return converted
 
 
@@ -84,7 +66,7 @@ def _value(keyword: str, value: Any, level: int, counts: _Counts) -> Any:
     if keyword in {"properties", "$defs"}:
         counts.properties += len(value) if keyword == "properties" else 0
         if counts.properties > _MAX_PROPERTIES:
-            raise _Unfit
+            raise _UnfitError
         return {name: _converted(each, level + 1, counts) for name, each in value.items()}
     if keyword == "anyOf":
         return [_converted(each, level + 1, counts) for each in value]
@@ -93,5 +75,5 @@ def _value(keyword: str, value: Any, level: int, counts: _Counts) -> Any:
     if keyword == "enum":
         counts.enum_values += len(value)
         if counts.enum_values > _MAX_ENUM_VALUES:
-            raise _Unfit
+            raise _UnfitError
     return value

@@ -14,10 +14,10 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 
 
 def retry_after_s(headers: Mapping[str, str], received_at_s: float) -> float | None:
-    """Seconds to wait: `retry-after-ms`, else `retry-after` as seconds or HTTP date; None if absent or nonsense.
+    """Seconds to wait: `retry-after-ms`, else `retry-after` as seconds or HTTP date; None if neither.
 
-    A date counts from the answer's own `date`, so that skewed clocks do not matter; ``received_at_s`` (Unix time)
-    stands in where that is missing. Bounded to a day.
+    A date counts from the answer's own `date`, so that skewed clocks do not matter; ``received_at_s`` (Unix
+    time) stands in where that is missing. Bounded to a day.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -1,8 +1,8 @@
 """The smallest JSON text that satisfies a JSON Schema, for the scripted provider. Pure.
 
-Covers what output schemas use (types, enum, const, bounds, required, items, local $ref, anyOf/oneOf/allOf, common
-formats); patterns only where the empty or a padded string matches. Each sample is checked against the full schema:
-a schema out of reach is refused, never answered wrongly.
+Covers what output schemas use (types, enum, const, bounds, required, items, local $ref, anyOf/oneOf/allOf,
+common formats); patterns only where the empty or a padded string matches. Each sample is checked against
+the full schema: a schema out of reach is refused, never answered wrongly.
 """
 
 import math
@@ -61,14 +61,17 @@ def _instance(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
         if schema.get(union):
             rest = {key: value for key, value in schema.items() if key != union}
             return _instance({"allOf": [rest, schema[union][0]]}, root, depth + 1)
+    return _typed(schema, root, depth)
+
+
+def _typed(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Any:
     kind = schema.get("type", "object" if "properties" in schema else "null")
     if isinstance(kind, list):
         kind = kind[0]
     if kind == "object":
         properties = schema.get("properties", {})
-        return {
-            name: _instance(properties.get(name, {}), root, depth + 1) for name in schema.get("required", ())
-        }
+        names = schema.get("required", ())
+        return {name: _instance(properties.get(name, {}), root, depth + 1) for name in names}
     if kind == "array":
         return _array(schema, root, depth)
     if kind == "string":
@@ -134,7 +137,7 @@ def _distinct(items: Any, root: Mapping[str, Any], found: list[Any]) -> list[Any
     return found
 
 
-def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
+def _number(schema: Mapping[str, Any], *, whole: bool) -> Any:
     step = schema.get("multipleOf", 1 if whole else None)
     least, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     most, below = schema.get("maximum"), schema.get("exclusiveMaximum")

@@ -1,8 +1,8 @@
-"""A deterministic model for tests and benchmarks: latency, outputs and faults come from its table in models.toml.
+"""A deterministic model for tests and benchmarks; its table in models.toml is its script.
 
-Same seed, same table, same calls: same answers. Chance (latency ranges, fault rates) is drawn from the seed and the
-attempt id, not from the order of calls; `outputs` and a rule's `times` count calls of this process. It calls nobody,
-bills invented but reproducible tokens (four characters each), and obeys the output cap as a vendor would.
+Same seed, same table, same calls: same answers. Chance (latency ranges, fault rates) is drawn from the seed
+and the attempt id, not from the order of calls; `outputs` and a rule's `times` count calls of this process.
+It calls nobody, counts four characters a token, and obeys the output cap as a vendor would.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Rule(BaseModel):
 
 
 class ScriptedOptions(BaseModel):
-    """The script. Without ``output`` and ``outputs``, answers are minimal instances of the request's schema."""
+    """The script. Without ``output`` and ``outputs``, answers are minimal samples of the schema."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

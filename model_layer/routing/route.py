@@ -1,0 +1,91 @@
+"""The routing decision: an alias as named, else the cheapest of a tier, else the default.
+
+Cheapest means the smallest reservation for this very request, so a deployment that is dear on input does
+not win a long prompt. A decision carries its reasons, for lineage and logs; having no route is a value too,
+and a hold.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from model_layer.deployments import Deployment, DeploymentCatalogue, Tier
+from model_layer.pricing import reservation
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """What a recipe asks for: an alias, or a tier; neither, or the alias `default`: the default."""
+
+    deployment: str | None = None
+    tier: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    deployment: str
+    reasons: tuple[str, ...]
+
+
+class NoRouteCode(StrEnum):
+    UNKNOWN_DEPLOYMENT = "unknown_deployment"
+    UNAVAILABLE = "deployment_unavailable"
+    EMPTY_TIER = "empty_tier"
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """``reason`` says what is missing and how to mend it."""
+
+    code: NoRouteCode
+    reason: str
+
+
+def route(
+    policy: RoutePolicy,
+    catalogue: DeploymentCatalogue,
+    *,
+    input_tokens_bound: int = 0,
+    max_output_tokens: int = 1,
+) -> RouteDecision | NoRoute:
+    """Decide. The two token figures are the request's own bounds; they matter to tiers only."""
+    if policy.deployment is not None and policy.deployment != DEFAULT:
+        return _named(policy.deployment, catalogue, "named by the recipe")
+    if policy.tier is not None:
+        return _cheapest(policy.tier, catalogue, input_tokens_bound, max_output_tokens)
+    return _named(catalogue.default, catalogue, "the default deployment")
+
+
+def _named(alias: str, catalogue: DeploymentCatalogue, reason: str) -> RouteDecision | NoRoute:
+    deployment = catalogue.get(alias)
+    if deployment is None:
+        known = ", ".join(each.alias for each in catalogue.deployments)
+        return NoRoute(
+            NoRouteCode.UNKNOWN_DEPLOYMENT,
+            f"no deployment is called {alias!r}. Add it to models.toml, or name one of: {known}.",
+        )
+    if deployment.unavailable is not None:
+        return NoRoute(NoRouteCode.UNAVAILABLE, deployment.unavailable)
+    return RouteDecision(alias, (reason,))
+
+
+def _cheapest(
+    tier: Tier, catalogue: DeploymentCatalogue, input_tokens_bound: int, max_output_tokens: int
+) -> RouteDecision | NoRoute:
+    members = [each for each in catalogue.deployments if each.tier is tier]
+    usable = [each for each in members if each.unavailable is None]
+    if not usable:
+        if members:
+            return NoRoute(NoRouteCode.UNAVAILABLE, members[0].unavailable or "")
+        return NoRoute(
+            NoRouteCode.EMPTY_TIER,
+            f'no deployment has tier = "{tier}". Give it to one in models.toml.',
+        )
+
+    def dearness(deployment: Deployment) -> int:
+        output = min(max_output_tokens, deployment.limits.max_output_tokens)
+        return reservation(deployment.price, input_tokens_bound, output)
+
+    chosen = min(usable, key=dearness)
+    return RouteDecision(chosen.alias, (f"cheapest of {len(usable)} available in tier {tier}",))
