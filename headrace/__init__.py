@@ -1,1 +1,1 @@
-"""The command line and the one-machine stack. Imports stages only in composition roots; nothing runs at import."""
+"""The command line and the one-machine stack. Stages are run as child processes, never imported."""

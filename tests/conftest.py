@@ -1,4 +1,4 @@
-"""The servers that tests run against: real ones, started when a test first asks, on free ports, gone at the end."""
+"""The servers that tests run against: real ones, started when first asked for, on free ports, gone after."""
 
 import shutil
 import tempfile
@@ -12,7 +12,7 @@ from headrace.local.stack import Endpoints, Stack
 
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
-    """A folder for one stack, with a space in its path. Not ``tmp_path``: root's Postgres could not reach that."""
+    """A folder for one stack, with a space in its path. Root's Postgres could not reach ``tmp_path``."""
     with tempfile.TemporaryDirectory(prefix="headrace test ", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -28,7 +28,7 @@ async def _run(*servers: str) -> AsyncIterator[Stack]:
 
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
-    """PostgreSQL, Valkey, Kafka and Elasticsearch. Tests share it: make your own database, topics and indexes."""
+    """PostgreSQL, Valkey, Kafka and Elasticsearch. All tests share it: use your own database and topics."""
     async for running in _run("postgres", "valkey", "kafka", "elasticsearch"):
         yield running
 

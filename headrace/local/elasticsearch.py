@@ -1,20 +1,18 @@
 """Elasticsearch 8.14's bare server (no bundled modules but HTTP), hosted in a Python child through jpype.
 
-The server is under the Elastic License 2.0 / SSPL: nothing of it is shipped, the user's machine fetches the jars.
+The server is under the Elastic License 2.0 / SSPL: nothing of it is shipped, the user's machine fetches it.
 ``GET /`` does not exist on it, nor do ``_reindex``, delete by query and security; loopback only.
 """
 
 import asyncio
-import importlib.util
 import sys
 from pathlib import Path
 
-from common.errors import StackError
 from headrace.local import jars
-from headrace.local.java import java_home
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import Command, server_environment
 from headrace.local.server import Server, get_json_status, link_jars
+from headrace.local.wheels import java_home, wheel_folder
 
 VERSION = "8.14.3"
 HOST_MODULE = "headrace.local.elasticsearch_host"
@@ -50,10 +48,7 @@ class Elasticsearch(Server):
         return f"http://{LOOPBACK}:{self.port}"
 
     async def prepare(self) -> Command:
-        if importlib.util.find_spec("jpype") is None:
-            raise StackError(
-                "The package jpype1 is not installed.", "Install the stack: pip install 'headrace[local]'."
-            )
+        wheel_folder("jpype")
         folder = self.site.folder(self.name)
         for name in ("data", "logs", "tmp", "config"):
             (folder / name).mkdir(exist_ok=True)

@@ -12,7 +12,8 @@ from types import FrameType
 
 import jpype
 
-from headrace.local.java import SMALL_JVM, java_home
+from headrace.local.kafka import SMALL_JVM
+from headrace.local.wheels import java_home
 
 HEAP_MB = 256
 

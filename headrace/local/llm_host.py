@@ -1,4 +1,4 @@
-"""The child process that serves the local model until it is told to stop. One thread: see docs/architecture.md."""
+"""The child process that serves the local model until it is told to stop."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ from headrace.local.llm import MODEL_ALIAS
 from headrace.local.ports import LOOPBACK
 
 CONTEXT_TOKENS = 4096
+# More threads would wait for one another at barriers, which starves them beside the rest of the stack.
 THREADS = 1
 # The default of 8 GB of prompt cache is more than the rest of the stack together.
 PROMPT_CACHE_MIB = 64

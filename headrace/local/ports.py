@@ -1,7 +1,7 @@
-"""Which ports the stack listens on: an own default range, or free ones; what was chosen is kept with the state.
+"""Which ports the stack listens on: an own default range, or free ones; the choice is kept with the state.
 
-Free ports are taken below the kernel's ephemeral range, so that no outgoing connection can occupy the port of a
-server while it restarts (a client that reconnects in a loop can even connect to itself there).
+Free ports are taken below the kernel's ephemeral range, so that no outgoing connection can occupy the port
+of a server while it restarts (a client that reconnects in a loop can even connect to itself there).
 """
 
 import random

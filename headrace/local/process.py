@@ -1,7 +1,7 @@
-"""Child processes of the one-machine stack: started from the main thread, tied to this process, never orphaned.
+"""Child processes of the one-machine stack: started from the main thread, tied to this process, no orphans.
 
-A child is asked to stop by the kernel the moment its parent dies (PDEATHSIG, Linux only). That signal follows the
-parent's *thread*, so children are started from the main thread alone; waiting is done on the event loop.
+A child is asked to stop by the kernel the moment its parent dies (PDEATHSIG, Linux only). That signal follows
+the parent's *thread*, so children are started from the main thread alone; waiting is done on the event loop.
 """
 
 import asyncio

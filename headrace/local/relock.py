@@ -1,4 +1,4 @@
-"""Writes jars.lock anew: resolves the Java servers' dependencies once and records what was found, with sha256.
+"""Writes jars.lock anew: resolves the Java servers' dependencies once and records what was found.
 
 Run by a developer after a version change (``python -m headrace.local.relock``); never at run time, because a
 resolution reads hundreds of POMs and trusts checksums that the repository itself sends.

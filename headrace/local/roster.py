@@ -1,4 +1,4 @@
-"""Who runs on a state folder now, written to run.json at each change; and the end of whoever was left behind."""
+"""Who runs on a state folder now, kept in run.json at each change; and the end of whoever was left behind."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ class Roster:
 
 
 async def clear_leftovers(state: State) -> None:
-    """Waits for the processes of a killed supervisor, which are ending by themselves; kills them at the bound."""
+    """Waits for the processes of a killed supervisor, which end by themselves; kills them at the bound."""
     record = state.run_record()
     if record is None:
         return

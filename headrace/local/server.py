@@ -1,6 +1,6 @@
 """What every server of the stack is: something that can be started, awaited, stopped and addressed.
 
-``start`` returns when the process runs, ``ready`` when it serves; both raise StackError with the log's last words.
+``start`` returns when the process runs, ``ready`` when it serves; both raise StackError with the log's end.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""The servers of one machine, together: started in parallel, awaited, stopped, and (for tests) killed one by one.
+"""The servers of one machine, together: started in parallel, awaited, stopped, and (for tests) killed singly.
 
     async with Stack(folder, servers={"postgres", "kafka"}, free_ports=True) as stack:
         stack.endpoints.database_url
 
-Entered in the main thread only (see process.py). The state folder keeps data, ports and secrets across stacks.
+Entered in the main thread only (see process.py). The state folder keeps data, ports and secrets.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Stack:
         report: Report = silent,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """``other_ports`` are further names of ``ports.DEFAULT_PORTS`` to choose and keep along (the services')."""
+        """``other_ports``: further names of ``ports.DEFAULT_PORTS`` to choose along (the services')."""
         self.state = State(state_dir)
         self._names = [name for name in SERVERS if name in servers]
         self._free_ports = free_ports

