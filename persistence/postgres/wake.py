@@ -23,7 +23,7 @@ EVERYTHING_TOKEN = "*"  # noqa: S105 - a wake token is no secret
 _PAYLOAD_LIMIT = 7_900  # Postgres refuses 8,000 bytes
 _MOST_PAYLOADS = 8
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]*")
-_NOTIFY = f"select pg_notify('{CHANNEL}', payload) from unnest($1::text[]) payload"
+_NOTIFY = "select pg_notify($1, payload) from unnest($2::text[]) payload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ def steps_token(lane: int, tenant_id: str) -> str:
 def payloads(tokens: Iterable[str]) -> list[str]:
     """Return the tokens as notification payloads, each once; a flood becomes one ``*``."""
     packed: list[str] = []
-    line, size = [], 0
+    line: list[str] = []
+    size = 0
     for token in sorted(set(tokens)):
         length = len(token) + 1
         if line and size + length > _PAYLOAD_LIMIT:
@@ -73,7 +74,7 @@ def read_payload(payload: str) -> Wake:
 
 
 async def notify(connection: Connection, tokens: Iterable[str]) -> None:
-    """Wake every relay of this database. Call it after the commit: inside, commits would queue on one lock."""
+    """Wake every relay of this database. Call it after the commit: inside, commits queue on one lock."""
     packed = payloads(tokens)
     if packed:
-        await connection.execute(_NOTIFY, packed)
+        await connection.execute(_NOTIFY, CHANNEL, packed)
