@@ -41,6 +41,14 @@ class TemplateError(ConfigurationError):
     """A template does not parse, or uses what the sandbox forbids."""
 
 
+class SchemaError(ConfigurationError):
+    """A JSON Schema cannot be used. ``faults`` point into the schema."""
+
+    def __init__(self, detail: str, faults: "Sequence[Fault]" = ()) -> None:
+        super().__init__(detail)
+        self.faults = tuple(faults)
+
+
 class UnpricedModelError(ConfigurationError):
     """A deployment has no price. Write 0 if it is free (P5)."""
 
@@ -145,6 +153,25 @@ class Fault:
     pointer: str
     detail: str
     keyword: str | None = None
+
+
+class StrictJsonError(HeadraceError):
+    """A text is not the JSON we take. Where: ``pointer`` if known, byte ``offset``, ``line``, ``column``.
+
+    ``code`` is stable: syntax, encoding, depth, duplicate-key, nul.
+    """
+
+    def __init__(
+        self, code: str, problem: str, *, mend: str, pointer: str, offset: int, line: int, column: int
+    ) -> None:
+        super().__init__(f"line {line}, column {column}: {problem}. {mend}")
+        self.code = code
+        self.problem = problem
+        self.mend = mend
+        self.pointer = pointer
+        self.offset = offset
+        self.line = line
+        self.column = column
 
 
 class RequestError(HeadraceError):

@@ -1,0 +1,18 @@
+"""JSON and JSON Schema: strict parsing, fast checking, and faulty schemas explained. Pure."""
+
+from common.schema.compiled import CompiledSchema, check, check_schema, compile_schema
+from common.schema.strict_json import MAX_DEPTH, dump_json, parse_json
+from common.schema.violations import MAX_VIOLATIONS, Json, Violation
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_VIOLATIONS",
+    "CompiledSchema",
+    "Json",
+    "Violation",
+    "check",
+    "check_schema",
+    "compile_schema",
+    "dump_json",
+    "parse_json",
+]

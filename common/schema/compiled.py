@@ -1,0 +1,161 @@
+"""Checks instances against JSON Schemas (drafts 4 to 2020-12) in microseconds, and says what is wrong.
+
+Compiled schemas are cached by content. Nothing is ever fetched: a reference outside the schema resolves only
+to ``resources``. Patterns run on a linear engine; look-around and back-references get a backtracking limit,
+beyond which a pattern counts as not matched.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from itertools import islice
+from threading import Lock
+from typing import Any, Final
+
+import jsonschema_rs
+import orjson
+
+from common.errors import Fault, SchemaError
+from common.schema.faults import draft_number, explain
+from common.schema.violations import MAX_VIOLATIONS, Json, Violation, describe
+
+_MAX_CACHED: Final = 256
+_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(
+    backtrack_limit=10_000, size_limit=4 << 20, dfa_size_limit=4 << 20
+)
+_ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
+"""Beyond it only the first fault is told: the validator builds all at once, each with a copy of its value."""
+
+_NOT_JSON: Final = (
+    "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
+)
+
+
+class CompiledSchema:
+    """One schema, ready to check. Keep it where the same schema is used again and again."""
+
+    __slots__ = ("_is_valid", "_validator", "digest", "schema")
+
+    def __init__(self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator) -> None:
+        self.schema = schema
+        self.digest = digest
+        self._validator = validator
+        self._is_valid = validator.is_valid
+
+    def is_valid(self, instance: Json) -> bool:
+        """Return whether ``instance``, of bounded nesting as parse_json gives it, satisfies the schema."""
+        return self._is_valid(instance)
+
+    def check(self, instance: Json) -> list[Violation]:
+        """Return what is wrong with ``instance``, of bounded nesting as parse_json gives it."""
+        if self._is_valid(instance):
+            return []
+        size_bytes = len(_dump(instance))
+        if size_bytes > _ALL_FAULTS_UP_TO_BYTES:
+            return self._first_fault(instance)
+        return [describe(error) for error in islice(self._validator.iter_errors(instance), MAX_VIOLATIONS)]
+
+    def _first_fault(self, instance: Json) -> list[Violation]:
+        try:
+            self._validator.validate(instance)
+        except jsonschema_rs.ValidationError as error:
+            return [describe(error)]
+        return []
+
+
+_cache: dict[tuple[bytes, bytes, bool], CompiledSchema] = {}
+_cache_lock = Lock()
+
+
+def check(
+    instance: Json,
+    schema: Json,
+    *,
+    formats: bool = True,
+    resources: Mapping[str, Json] | None = None,
+) -> list[Violation]:
+    """Return what is wrong with ``instance``: empty if it satisfies ``schema``, at most MAX_VIOLATIONS else.
+
+    ``resources`` maps URIs to the schemas that may be referred to by them. Of instances over 32 KiB only the
+    first fault is told. Raises SchemaError if the schema itself is faulty.
+    """
+    compiled = compile_schema(schema, formats=formats, resources=resources)
+    try:
+        # The validator recurses without a guard of its own; the serialiser refuses deep nesting and non-JSON.
+        _dump(instance)
+        return compiled.check(instance)
+    except (ValueError, TypeError, RecursionError):
+        return [_not_json(instance)]
+
+
+def compile_schema(
+    schema: Json, *, formats: bool = True, resources: Mapping[str, Json] | None = None
+) -> CompiledSchema:
+    """Return ``schema`` compiled, from the cache if its content was compiled before.
+
+    Raises SchemaError, with every fault explained, if it cannot be used.
+    """
+    key = (_digest(schema), _digest(dict(resources)) if resources else b"", formats)
+    found = _cache.get(key)
+    if found is not None:
+        return found
+    validator = _compile(schema, formats, resources)
+    if isinstance(validator, list):
+        raise _refused(validator)
+    compiled = CompiledSchema(schema, key[0], validator)
+    with _cache_lock:
+        while len(_cache) >= _MAX_CACHED:
+            del _cache[next(iter(_cache))]
+        _cache[key] = compiled
+    return compiled
+
+
+def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -> list[Violation]:
+    """Return what is wrong with ``schema`` itself, pointers into the schema: empty if it can be used."""
+    try:
+        _digest(schema)
+    except SchemaError:
+        return [_not_json(schema)]
+    compiled = _compile(schema, True, resources)
+    return compiled if isinstance(compiled, list) else []
+
+
+def _compile(
+    schema: Json, formats: bool, resources: Mapping[str, Json] | None
+) -> jsonschema_rs.Validator | list[Violation]:
+    options: dict[str, Any] = {}
+    try:
+        if resources:
+            options["registry"] = jsonschema_rs.Registry(resources.items(), draft=draft_number(schema))
+        return jsonschema_rs.validator_for(
+            schema, validate_formats=formats, offline=True, pattern_options=_PATTERNS, **options
+        )
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        return explain(schema, error)
+
+
+def _refused(violations: list[Violation]) -> SchemaError:
+    faults = [Fault(v.pointer, v.message, v.keyword) for v in violations]
+    first = violations[0]
+    return SchemaError(
+        f"the JSON Schema cannot be used: at {first.pointer or 'its root'}: {first.message}", faults
+    )
+
+
+def _not_json(value: Json) -> Violation:
+    return Violation("", "json", _NOT_JSON, expected="a JSON value", actual=type(value).__name__)
+
+
+def _dump(value: Json) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # Integers beyond 64 bits are JSON too.
+        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+
+
+def _digest(schema: Json) -> bytes:
+    try:
+        return hashlib.sha256(_dump(schema)).digest()
+    except (ValueError, TypeError, RecursionError):
+        raise _refused([_not_json(schema)]) from None
