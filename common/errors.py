@@ -133,6 +133,18 @@ class UnsupportedVersion(PoisonError):
     """The message names a contract version this build does not read."""
 
 
+class RecordRefused(PoisonError):
+    """Kafka refuses a record for what it is (too large). ``suspects``: which of those sent it may be, by index.
+
+    A refused batch takes its neighbours along, so several suspects are sent again, each alone.
+    """
+
+    def __init__(self, reason: str, suspects: Sequence[int]) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.suspects = tuple(suspects)
+
+
 class JobError(HeadraceError):
     """The job itself cannot succeed. ``code`` is stable and public."""
 
