@@ -71,15 +71,19 @@ class RecipeBundles(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """One attempt about to be made: what it is for and the most it can cost (nano-USD)."""
+    """One attempt about to be made: what it is for and the most it can cost (nano-USD).
+
+    ``body`` is the message that asks for it, kept should a budget hold the job.
+    """
 
     ref: StepRef
-    recipe: str
+    max_attempts: int
     deployment: str
     model: str
     price_version: str
     prompt_hash: str
     amount_nanos: int
+    body: bytes
 
 
 class ReserveKind(StrEnum):
@@ -87,6 +91,7 @@ class ReserveKind(StrEnum):
 
     GRANTED = "granted"
     ANSWERED = "answered"
+    FAILED = "failed"
     IN_FLIGHT = "in-flight"
     LEASED = "leased"
     SUPERSEDED = "superseded"
@@ -108,8 +113,8 @@ class StoredAnswer:
 class ReserveDecision:
     """The ledger's answer.
 
-    GRANTED: call now, as attempt ``attempt``. ANSWERED: do not call, ``answer`` is there. IN_FLIGHT: this
-    very worker is calling already. LEASED: another live worker is, until ``until`` (Unix seconds).
+    GRANTED: call now, as attempt ``attempt``. ANSWERED: do not call, ``answer`` is there. FAILED: the last
+    attempt allowed has failed, ``reason`` is its error code. IN_FLIGHT: this very worker is calling already. LEASED: another live worker is, until ``until`` (Unix seconds).
     SUPERSEDED: this attempt failed and its successor is on its way. CLOSED: the job has ended. EXPIRED: its
     deadline has passed. HELD: a budget is exhausted (the hold is committed). WAIT: outstanding reservations
     stand in the way; try again.
@@ -134,7 +139,8 @@ class Outcome(StrEnum):
 class Settlement:
     """How one attempt ended, what it really cost, and the raw bytes that prove it.
 
-    ``retry`` is the successor's message, parked in the same transaction.
+    ``retry`` is the successor's message, parked in the same transaction; without one, an attempt that was not
+    answered is the last.
     """
 
     ref: StepRef

@@ -43,6 +43,7 @@ class StepRef(_Frozen):
     recipe_hash: str
     batch_id: UUID | None = None
     deadline_ms: int | None = Field(default=None, description="Unix milliseconds; no call starts after it.")
+    budgeted: bool = Field(default=False, description="The job has a budget row of its own.")
 
     def message_id(self, purpose: str) -> UUID:
         """Return this message's id: derived, so parking or sending it twice is doing it once."""

@@ -1,8 +1,8 @@
 """Small integers stored in Postgres and their public names. Numbers are never reused.
 
-    job:      open ──> succeeded | failed | cancelled | expired
-              (shown as queued, running or held while open)
-    attempt:  reserved ──> answered | failed | unknown;   unknown ──> answered (a late answer)
+job:      open ──> succeeded | failed | cancelled | expired
+          (shown as queued, running or held while open)
+attempt:  reserved ──> answered | failed | unknown;   unknown ──> answered (a late answer)
 """
 
 from enum import IntEnum

@@ -7,6 +7,7 @@ foreign keys onto jobs. States are small integers named in ``persistence.postgre
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -180,6 +181,7 @@ attempts = Table(
     Column("output_tokens", Integer, nullable=False, server_default="0"),
     Column("latency_ms", Integer),
     Column("raw", LargeBinary),
+    Column("final", Boolean, nullable=False, server_default="false"),
     Column("verdict", SmallInteger),
     Column("violations", JSONB),
     Column("started_at", _TIME, nullable=False, server_default=_NOW),

@@ -1,0 +1,27 @@
+"""The runner's metrics; one set a stage. Labels are closed sets: outcome kinds and error classes."""
+
+from prometheus_client import CollectorRegistry, Counter
+
+from common.errors import InfrastructureError
+from common.outcomes import Outcome
+
+
+class RunnerMetrics:
+    """What a stage did with its deliveries, and how often it had to wait."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._finished = Counter(
+            "headrace_deliveries", "Deliveries finished, by outcome.", ["outcome"], registry=registry
+        )
+        self._waits = Counter(
+            "headrace_infrastructure_waits", "Times a stage waited for a server.", ["error"], registry=registry
+        )
+        self._by_kind = {kind: self._finished.labels(kind) for kind in ("forward", "retry", "hold", "reject", "done")}
+
+    def finished(self, outcome: Outcome) -> None:
+        """Count one finished delivery."""
+        self._by_kind[type(outcome).__name__.lower()].inc()
+
+    def waited(self, trouble: InfrastructureError) -> None:
+        """Count one wait."""
+        self._waits.labels(type(trouble).__name__).inc()

@@ -1,0 +1,81 @@
+"""Compiles a template and renders it to text within its budgets. Pure: no file, no clock, no settings."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, cast
+
+from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
+from jinja2 import TemplateError as JinjaError
+
+from common.errors import RenderError, TemplateError
+from common.templates.budget import DEFAULT_LIMITS, Budget, BudgetError, Limits
+from common.templates.environment import BudgetedContext, SandboxEnvironment
+
+_ENVIRONMENT: Final = SandboxEnvironment()
+
+
+class CompiledTemplate:
+    """A template ready to render, any number of times and in any thread."""
+
+    __slots__ = ("_limits", "_template", "name", "source", "variables")
+
+    def __init__(
+        self, template: Template, name: str, source: str, variables: frozenset[str], limits: Limits
+    ) -> None:
+        self._template = template
+        self._limits = limits
+        self.name = name
+        self.source = source
+        self.variables = variables
+        """The variables it reads from outside."""
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        """Return the text. Raises RenderError naming the line and what is wrong."""
+        context = cast("BudgetedContext", self._template.new_context(dict(variables)))
+        context.budget = Budget(self._limits)
+        left_chars = self._limits.output_chars
+        parts: list[str] = []
+        try:
+            for part in self._template.root_render_func(context):
+                left_chars -= len(part)
+                if left_chars < 0:
+                    raise BudgetError(f"its text is longer than {self._limits.output_chars} characters")
+                parts.append(part)
+        except UndefinedError as error:
+            raise self._failed("undefined_variable", error) from None
+        except (BudgetError, RecursionError) as error:
+            raise self._failed("render_budget", error) from None
+        except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            # What a template's own expressions raise when an input is not as its author thought.
+            raise self._failed("render_failed", error) from None
+        return "".join(parts)
+
+    def _failed(self, code: str, error: Exception) -> RenderError:
+        line = self._line(error.__traceback__)
+        reason = "it recurses too deep" if isinstance(error, RecursionError) else str(error)[:300]
+        where = f"{self.name}, line {line}" if line else self.name
+        return RenderError(code, f"{where}: {reason}")
+
+    def _line(self, traceback: TracebackType | None) -> int:
+        """Return the template's line on which the innermost of its frames stood."""
+        line = 0
+        while traceback is not None:
+            if traceback.tb_frame.f_code.co_filename == self._template.filename:
+                line = self._template.get_corresponding_lineno(traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return line
+
+
+def compile_template(source: str, name: str, *, limits: Limits = DEFAULT_LIMITS) -> CompiledTemplate:
+    """Return ``source`` compiled. ``name`` is what errors call it.
+
+    Raises TemplateError, naming the line, if it does not parse or asks for what the sandbox forbids.
+    """
+    try:
+        tree = _ENVIRONMENT.parse(source, name, name)
+        variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
+        code = _ENVIRONMENT.compile(tree, name, name)
+    except TemplateSyntaxError as error:
+        raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
+    template = Template.from_code(_ENVIRONMENT, code, _ENVIRONMENT.make_globals(None))
+    return CompiledTemplate(template, name, source, frozenset(variables), limits)

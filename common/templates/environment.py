@@ -1,0 +1,328 @@
+"""The sandbox: Jinja2 cut down to what prompts need, every growing operation on a budget.
+
+No includes, imports, inheritance or private attributes (refused when compiled); filters, tests and methods by
+list; loops, calls, operators and output counted. Undefined names are errors.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, cast
+
+import orjson
+from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2.exceptions import SecurityError, TemplateAssertionError
+from jinja2.filters import FILTERS
+from jinja2.runtime import Context, LoopContext, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS
+from jinja2.utils import Namespace
+
+from common.templates.budget import Budget, BudgetError
+
+_FILTERS: Final = frozenset(
+    {
+        "abs",
+        "capitalize",
+        "count",
+        "d",
+        "default",
+        "dictsort",
+        "first",
+        "float",
+        "groupby",
+        "int",
+        "items",
+        "last",
+        "length",
+        "list",
+        "lower",
+        "map",
+        "max",
+        "min",
+        "reject",
+        "rejectattr",
+        "reverse",
+        "round",
+        "select",
+        "selectattr",
+        "sort",
+        "string",
+        "sum",
+        "title",
+        "trim",
+        "truncate",
+        "unique",
+        "upper",
+        "wordcount",
+    }
+)
+_TESTS: Final = frozenset(TESTS) - {"callable", "escaped", "filter", "test"}
+_STRING_METHODS: Final = frozenset(
+    {
+        "capitalize",
+        "count",
+        "endswith",
+        "find",
+        "isalnum",
+        "isalpha",
+        "isdigit",
+        "islower",
+        "isspace",
+        "isupper",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "title",
+        "upper",
+    }
+)
+_DICT_METHODS: Final = frozenset({"get", "items", "keys", "values"})
+_FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
+    nodes.Include: "include",
+    nodes.Import: "import",
+    nodes.FromImport: "from … import",
+    nodes.Extends: "extends",
+    nodes.Block: "block",
+}
+
+
+class BudgetedContext(Context):
+    """A render's variables, with what the render may still spend."""
+
+    budget: Budget
+
+
+def _budget(context: Context) -> Budget:
+    return cast("BudgetedContext", context).budget
+
+
+@pass_context
+def _counted(context: Context, items: Iterable[Any]) -> Iterable[Any]:
+    if isinstance(items, Undefined):
+        return items  # iterating over it raises, naming it
+    return _Counted(_budget(context), items)
+
+
+class _Counted:
+    """An iterable on a budget that keeps its length, which ``loop.length`` and ``loop.last`` ask for."""
+
+    __slots__ = ("_budget", "_items")
+
+    def __init__(self, budget: Budget, items: Iterable[Any]) -> None:
+        self._budget = budget
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._budget.counted(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)  # type: ignore[arg-type]  # TypeError of an unsized iterable is what Jinja expects
+
+
+@pass_context
+def _spend(context: Context, value: Any) -> Any:
+    """Count what an expression prints, before it is printed. All but text and numbers print as JSON."""
+    if isinstance(value, Undefined):
+        return value  # printing it raises, naming it
+    text = value if isinstance(value, str) else _json(value)
+    _budget(context).produce(len(text))
+    return text
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | Undefined) else _json(value)
+
+
+def _json(value: Any, indent: bool = False) -> str:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode()
+    except orjson.JSONEncodeError:
+        # Integers beyond 64 bits; anything but JSON is refused here too.
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2 if indent else None)
+
+
+@pass_context
+def _concat(context: Context, parts: list[Any]) -> str:
+    texts = [_text(part) for part in parts]
+    _budget(context).produce(sum(map(len, texts)))
+    return "".join(texts)
+
+
+@pass_context
+def _join(context: Context, items: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
+    if attribute is not None:
+        items = FILTERS["map"](context, items, attribute=attribute)
+    budget = _budget(context)
+    texts: list[str] = []
+    for item in items:
+        text = _text(item)
+        budget.produce(len(text) + len(separator))
+        texts.append(text)
+    return separator.join(texts)
+
+
+@pass_context
+def _replace(context: Context, text: str, old: str, new: str, count: int = -1) -> str:
+    text = str(text)
+    times = text.count(old) if count < 0 else min(count, text.count(old))
+    _budget(context).produce(len(text) + times * max(0, len(new) - len(old)))
+    return text.replace(old, new, count)
+
+
+@pass_context
+def _indent(context: Context, text: str, width: int = 4, first: bool = False) -> str:
+    text = str(text)
+    _budget(context).produce(len(text) + (text.count("\n") + 1) * max(0, width))
+    return str(FILTERS["indent"](text, width, first))
+
+
+@pass_context
+def _to_json(context: Context, value: Any, indent: int | None = None) -> str:
+    """Write ``value`` as JSON for a model to read: every script as it is, nothing escaped for HTML."""
+    if isinstance(value, Undefined):
+        str(value)  # raises, naming it
+    text = _json(value, bool(indent))
+    _budget(context).produce(len(text))
+    return text
+
+
+class SandboxEnvironment(ImmutableSandboxedEnvironment):
+    """Compiles and guards the templates of this package."""
+
+    context_class = BudgetedContext
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=StrictUndefined,
+            finalize=_spend,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            cache_size=0,
+        )
+        self.filters = {name: FILTERS[name] for name in _FILTERS} | {
+            "_counted": _counted,
+            "_concat": _concat,
+            "indent": _indent,
+            "join": _join,
+            "replace": _replace,
+            "tojson": _to_json,
+        }
+        self.tests = {name: TESTS[name] for name in _TESTS}
+        self.globals = {name: self.globals[name] for name in ("dict", "namespace", "range")}
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        _refuse_forbidden(tree, name, filename)
+        return _with_budgets(tree)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return the member of an object before any method: an input may well have a member ``items``."""
+        if isinstance(obj, dict):
+            if attribute in obj:
+                return obj[attribute]
+            if attribute not in _DICT_METHODS:
+                return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return a member or item, never an attribute."""
+        try:
+            return obj[argument]
+        except (TypeError, LookupError):
+            return self.undefined(obj=obj, name=argument)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """Offer no ``format``: its widths make any size of text from a few characters."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Allow listed methods of strings and objects, and what Jinja's own loop and namespace offer."""
+        match obj:
+            case str():
+                return attr in _STRING_METHODS
+            case dict():
+                return attr in _DICT_METHODS
+            case LoopContext() | Namespace():
+                return super().is_safe_attribute(obj, attr, value)
+            case _:
+                return False
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Do the operation, unless its result could be far larger than its operands."""
+        budget = _budget(context)
+        match operator, left, right:
+            case "+", str() | list() | tuple(), str() | list() | tuple():
+                budget.produce(len(left) + len(right))
+            case "*", str() | list() | tuple(), int():
+                budget.produce(len(left) * max(0, right))
+            case "*", int(), str() | list() | tuple():
+                budget.produce(len(right) * max(0, left))
+            case "*", int(), int() if left.bit_length() + right.bit_length() > budget.limits.integer_bits:
+                raise BudgetError("its arithmetic makes huge numbers")
+            case "**", int(), int() if left.bit_length() * max(0, right) > budget.limits.integer_bits:
+                raise BudgetError("its arithmetic makes huge numbers")
+            case "%", str(), _:
+                raise SecurityError("formatting with % is not allowed; put the expressions into the text")
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call macros, loops and listed methods, counting how deep they nest."""
+        budget = _budget(context)
+        budget.enter()
+        if isinstance(obj, LoopContext) and args:
+            args = (_counted(context, args[0]), *args[1:])
+        result = super().call(context, obj, *args, **kwargs)
+        budget.leave()
+        return result
+
+
+def _refuse_forbidden(tree: nodes.Template, name: str | None, filename: str | None) -> None:
+    for kind, word in _FORBIDDEN.items():
+        found = tree.find(kind)
+        if found is not None:
+            raise TemplateAssertionError(f"{{% {word} %}} is not allowed", found.lineno, name, filename)
+    for node in tree.find_all(nodes.Getattr):
+        if node.attr.startswith("_"):
+            reason = (
+                f"the attribute {node.attr!r} is private; a member of that name is written ['{node.attr}']"
+            )
+            raise TemplateAssertionError(reason, node.lineno, name, filename)
+
+
+def _with_budgets(tree: nodes.Template) -> nodes.Template:
+    """Rewrite loops to iterate on the budget, and ``~`` to join on it."""
+    for loop in list(tree.find_all(nodes.For)):
+        loop.iter = _filtered(loop.iter, "_counted")
+    _replace_children(tree, _budgeted_concat)
+    return tree
+
+
+def _budgeted_concat(node: nodes.Node) -> nodes.Node:
+    if isinstance(node, nodes.Concat):
+        return _filtered(nodes.List(list(node.nodes), lineno=node.lineno), "_concat")
+    return node
+
+
+def _replace_children(parent: nodes.Node, replace: Callable[[nodes.Node], nodes.Node]) -> None:
+    for field, value in parent.iter_fields():
+        if isinstance(value, nodes.Node):
+            _replace_children(value, replace)
+            setattr(parent, field, replace(value))
+        elif isinstance(value, list):
+            for index, child in enumerate(value):
+                if isinstance(child, nodes.Node):
+                    _replace_children(child, replace)
+                    value[index] = replace(child)
+
+
+def _filtered(node: nodes.Node, filter_name: str) -> nodes.Filter:
+    return nodes.Filter(cast("nodes.Expr", node), filter_name, [], [], None, None, lineno=node.lineno)

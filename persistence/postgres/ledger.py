@@ -1,0 +1,302 @@
+"""The ledger: reserve before the call, settle after it, each one short transaction a micro-batch.
+
+The fast path is one statement, all or nothing (``reserve_try_1``, ``settle_1``); a batch that does not fit
+whole goes through the item-by-item decision under the same locks. Lock order: jobs, attempts, budgets, each in
+id order. The lease belongs to this worker incarnation: one row, renewed in Postgres time.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+
+from common.contracts import EventType, Failure
+from common.errors import DatabaseUnavailable
+from common.pipeline import PROMPTS_OF
+from common.ports import ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
+from persistence.postgres.parking import park_columns
+from persistence.postgres.pool import Connection, Pool, connection, transaction
+from persistence.postgres.records import JobRow, event_row, insert_public
+from persistence.postgres.states import AttemptState, JobState
+from persistence.postgres.wake import PUBLIC_TOKEN, notify
+from persistence.reserve_decision import (
+    LEASE_EXPIRED,
+    AttemptFacts,
+    AttemptKey,
+    BudgetFacts,
+    Decided,
+    JobFacts,
+    decide,
+    scopes_of,
+)
+
+_TRY = (
+    "select reserve_try_1($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::uuid[],"
+    " $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::text[],"
+    " $16::bigint[], $17::uuid)"
+)
+_SETTLE = (
+    "select settle_1($1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::bigint[], $7::bytea[],"
+    " $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::int[], $14::int[], $15::int[], $16::boolean[],"
+    " $17::uuid[], $18::smallint[], $19::text[], $20::timestamptz[], $21::smallint[], $22::uuid[], $23::bytea[],"
+    " $24::text[])"
+)
+_RENEW = (
+    "insert into workers (id, lease_until) values ($1, now() + $2 * interval '1 second')"
+    " on conflict (id) do update set lease_until = excluded.lease_until"
+)
+_ATTEMPTS = (
+    "select a.job_id, a.step, a.item, a.attempt, a.state, a.worker, a.reserved_nanos, a.budget_ids, a.deployment,"
+    " a.raw, a.final, a.error_code, extract(epoch from w.lease_until)::float8 as lease_until,"
+    " coalesce(w.lease_until > now(), false) as live"
+    " from attempts a left join workers w on w.id = a.worker"
+    " where a.job_id = any($1) order by a.job_id, a.step, a.item, a.attempt for no key update of a"
+)
+_BUDGETS = (
+    "select b.* from budgets b where b.id in (select b2.id from budgets b2"
+    " join unnest($1::text[], $2::text[], $3::text[]) x(tenant, scope, key)"
+    " on b2.tenant_id = x.tenant and b2.scope = x.scope and b2.scope_key = x.key"
+    " where b2.tenant_id = any($1)) or b.id = any($4::bigint[])"
+    " order by b.id for no key update of b"
+)
+_DEADLOCK_TRIES = 5
+
+
+class PostgresLedger:
+    """``common.ports.Ledger`` for one worker incarnation."""
+
+    def __init__(self, pool: Pool, *, worker: UUID, lease_s: float, shards: int, source: str) -> None:
+        self._pool = pool
+        self._worker = worker
+        self._lease_s = lease_s
+        self._shards = shards
+        self._source = source
+
+    async def renew_lease(self) -> None:
+        """Extend this worker's lease by ``lease_s`` from now, in Postgres time."""
+        async with connection(self._pool) as lent:
+            await lent.execute(_RENEW, self._worker, self._lease_s)
+
+    async def reserve(self, items: Sequence[Reservation]) -> Sequence[ReserveDecision]:
+        """Commit a ledger row for each call that may be made, and say what became of the others."""
+        keys = {(i.ref.job_id, i.ref.step, i.ref.item) for i in items}
+        if len(keys) == len(items) and await self._reserve_whole(items):
+            return [ReserveDecision(ReserveKind.GRANTED, item.ref.attempt) for item in items]
+        for _ in range(_DEADLOCK_TRIES):
+            try:
+                return await self._reserve_each(items)
+            except (asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError):
+                await asyncio.sleep(0.01)
+        raise DatabaseUnavailable("reservations keep colliding; the micro-batch is repeated")
+
+    async def settle(self, items: Sequence[Settlement]) -> None:
+        """Record how attempts ended, with their raw answers, before anything is made of them."""
+        retries = [item.retry for item in items if item.retry]
+        columns = (
+            [i.ref.job_id for i in items],
+            [i.ref.step for i in items],
+            [i.ref.item for i in items],
+            [i.attempt for i in items],
+            [int(AttemptState[i.outcome.name]) for i in items],
+            [i.cost_nanos for i in items],
+            [i.raw for i in items],
+            [i.model_served for i in items],
+            [i.request_id for i in items],
+            [i.finish_reason for i in items],
+            [i.error_code for i in items],
+            [i.input_tokens for i in items],
+            [i.cached_tokens for i in items],
+            [i.output_tokens for i in items],
+            [i.latency_ms for i in items],
+            [i.outcome.name != "ANSWERED" and i.retry is None for i in items],
+        )
+        async with connection(self._pool) as lent:
+            await lent.fetchval(_SETTLE, *columns, *park_columns(retries, self._shards))
+
+    async def _reserve_whole(self, items: Sequence[Reservation]) -> bool:
+        scopes: dict[tuple[str, str, str], int] = {}
+        for item in items:
+            for scope in scopes_of(item):
+                scopes[scope] = scopes.get(scope, 0) + item.amount_nanos
+        try:
+            async with connection(self._pool) as lent:
+                granted = await lent.fetchval(
+                    _TRY,
+                    [i.ref.job_id for i in items],
+                    [i.ref.step for i in items],
+                    [i.ref.item for i in items],
+                    [i.ref.attempt for i in items],
+                    [i.ref.tenant_id for i in items],
+                    [i.ref.recipe.partition("@")[0] for i in items],
+                    [i.ref.batch_id for i in items],
+                    [i.deployment for i in items],
+                    [i.model for i in items],
+                    [i.price_version for i in items],
+                    [i.prompt_hash for i in items],
+                    [i.amount_nanos for i in items],
+                    [s[0] for s in scopes],
+                    [s[1] for s in scopes],
+                    [s[2] for s in scopes],
+                    list(scopes.values()),
+                    self._worker,
+                )
+        except asyncpg.UniqueViolationError:
+            return False
+        return bool(granted) and all(item.ref.attempt <= item.max_attempts for item in items)
+
+    async def _reserve_each(self, items: Sequence[Reservation]) -> list[ReserveDecision]:
+        job_ids = sorted({item.ref.job_id for item in items})
+        async with transaction(self._pool) as lent:
+            jobs = await lent.fetch(
+                "select *, coalesce(deadline < now(), false) as expired from jobs where id = any($1)"
+                " order by id for no key update",
+                job_ids,
+            )
+            attempts = _attempts_by_key(await lent.fetch(_ATTEMPTS, job_ids))
+            budgets = await self._lock_budgets(lent, items, attempts)
+            facts = {
+                row["id"]: JobFacts(JobState(row["state"]), row["expired"], row["hold_reason"] is not None)
+                for row in jobs
+            }
+            decided = decide(items, facts, attempts, budgets, self._worker)
+            await self._write(lent, decided, budgets, {row["id"]: JobRow.of(row) for row in jobs})
+        if decided.held:
+            async with connection(self._pool) as lent:
+                await notify(lent, {PUBLIC_TOKEN})
+        return decided.decisions
+
+    async def _lock_budgets(
+        self,
+        lent: Connection,
+        items: Sequence[Reservation],
+        attempts: dict[AttemptKey, dict[int, AttemptFacts]],
+    ) -> list[BudgetFacts]:
+        scopes = sorted({scope for item in items for scope in scopes_of(item)})
+        charged = {b for rows in attempts.values() for row in rows.values() for b in row.budget_ids}
+        columns = [list(column) for column in zip(*scopes, strict=True)]
+        rows = await lent.fetch(_BUDGETS, *columns, sorted(charged))
+        return [
+            BudgetFacts(
+                row["id"],
+                row["tenant_id"],
+                row["scope"],
+                row["scope_key"],
+                row["limit_nanos"],
+                row["settled_nanos"],
+                row["reserved_nanos"],
+            )
+            for row in rows
+        ]
+
+    async def _write(
+        self, lent: Connection, decided: Decided, budgets: Sequence[BudgetFacts], jobs: dict[UUID, JobRow]
+    ) -> None:
+        if decided.abandoned:
+            await lent.execute(
+                "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6, ended_at = now()"
+                " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) k(job, step, item, attempt)"
+                " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
+                " and a.job_id = any($1)",
+                [key[0] for key, _ in decided.abandoned],
+                [key[1] for key, _ in decided.abandoned],
+                [key[2] for key, _ in decided.abandoned],
+                [row.attempt for _, row in decided.abandoned],
+                int(AttemptState.UNKNOWN),
+                LEASE_EXPIRED,
+            )
+        await lent.executemany(
+            "insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,"
+            " prompt_hash, reserved_nanos, budget_ids) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            [
+                (
+                    item.ref.job_id,
+                    item.ref.step,
+                    item.ref.item,
+                    attempt,
+                    item.ref.tenant_id,
+                    self._worker,
+                    item.deployment,
+                    item.model,
+                    item.price_version,
+                    item.prompt_hash,
+                    item.amount_nanos,
+                    list(budget_ids),
+                )
+                for item, attempt, budget_ids in decided.granted
+            ],
+        )
+        if budgets and (decided.granted or decided.abandoned):
+            await lent.execute(
+                "update budgets b set settled_nanos = x.settled, reserved_nanos = x.reserved"
+                " from unnest($1::bigint[], $2::bigint[], $3::bigint[]) x(id, settled, reserved)"
+                " where b.id = x.id and b.id = any($1)",
+                [b.budget_id for b in budgets],
+                [b.settled_nanos for b in budgets],
+                [b.reserved_nanos for b in budgets],
+            )
+        if decided.released:
+            await lent.execute(
+                "update jobs set hold_reason = null where id = any($1)", list(decided.released)
+            )
+        await self._hold(lent, decided, jobs)
+
+    async def _hold(self, lent: Connection, decided: Decided, jobs: dict[UUID, JobRow]) -> None:
+        """Write holds in the transaction that read the state: the job's reason, its message, its event."""
+        if not decided.held:
+            return
+        now = datetime.now(UTC)
+        await lent.execute(
+            "update jobs j set hold_reason = h.reason, revision = revision + 1, event_seq = event_seq + 1"
+            " from unnest($1::uuid[], $2::text[]) h(id, reason) where j.id = h.id and j.id = any($1)",
+            [item.ref.job_id for item, _ in decided.held],
+            [reason for _, reason in decided.held],
+        )
+        parked = [
+            ParkedMessage(
+                message_id=item.ref.message_id("prompts"),
+                job_id=item.ref.job_id,
+                tenant_id=item.ref.tenant_id,
+                topic=PROMPTS_OF[item.ref.lane],
+                body=item.body,
+                not_before=None,
+                reason=reason,
+            )
+            for item, reason in decided.held
+        ]
+        await lent.execute(
+            "select park_1($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::smallint[], $6::uuid[],"
+            " $7::bytea[], $8::text[])",
+            *park_columns(parked, self._shards),
+        )
+        events = [
+            event_row(
+                jobs[item.ref.job_id],
+                EventType.HELD,
+                Failure(code=reason.partition(":")[0], detail=reason),
+                now,
+                self._source,
+                self._shards,
+            )
+            for item, reason in decided.held
+        ]
+        await insert_public(lent, events)
+
+
+def _attempts_by_key(rows: Sequence[asyncpg.Record]) -> dict[AttemptKey, dict[int, AttemptFacts]]:
+    found: dict[AttemptKey, dict[int, AttemptFacts]] = {}
+    for row in rows:
+        found.setdefault((row["job_id"], row["step"], row["item"]), {})[row["attempt"]] = AttemptFacts(
+            attempt=row["attempt"],
+            state=AttemptState(row["state"]),
+            worker=row["worker"],
+            lease_until=row["lease_until"] if row["live"] else None,
+            reserved_nanos=row["reserved_nanos"],
+            budget_ids=tuple(row["budget_ids"]),
+            deployment=row["deployment"],
+            raw=row["raw"],
+            final=row["final"],
+            error_code=row["error_code"],
+        )
+    return found

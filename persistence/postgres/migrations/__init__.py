@@ -1,0 +1,1 @@
+"""Alembic's migrations, applied by ``headrace migrate`` and ``python -m persistence migrate``."""

@@ -1,0 +1,86 @@
+"""Messages set aside: parked in the outbox until their time, or kept as dead letters with their job on hold."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from common.ids import shard_of
+from common.ports import DeadLetter, ParkedMessage
+from persistence.postgres.pool import Pool, connection, transaction
+from persistence.postgres.wake import LATER_TOKEN, notify
+
+_INFINITY = datetime.max.replace(tzinfo=UTC)  # asyncpg writes it as 'infinity'
+_PARK = (
+    "select park_1($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::smallint[], $6::uuid[],"
+    " $7::bytea[], $8::text[])"
+)
+
+
+def park_columns(messages: Sequence[ParkedMessage], shards: int) -> tuple[list[Any], ...]:
+    """Return messages as the arrays of ``park_1``; the last of several under one id counts."""
+    unique = list({m.message_id: m for m in messages}.values())
+    return (
+        [m.message_id for m in unique],
+        [shard_of(m.job_id, shards) for m in unique],
+        [m.tenant_id for m in unique],
+        [_INFINITY if m.not_before is None else datetime.fromtimestamp(m.not_before, UTC) for m in unique],
+        [int(m.topic) for m in unique],
+        [m.job_id for m in unique],
+        [m.body for m in unique],
+        [m.reason for m in unique],
+    )
+
+
+class PostgresParking:
+    """``common.ports.Parking`` and ``InputStore`` over a pool."""
+
+    def __init__(self, pool: Pool, *, shards: int) -> None:
+        self._pool = pool
+        self._shards = shards
+
+    async def park(self, messages: Sequence[ParkedMessage]) -> None:
+        """Queue messages again for their time; twice is once."""
+        async with connection(self._pool) as lent:
+            await lent.execute(_PARK, *park_columns(messages, self._shards))
+            await notify(lent, {LATER_TOKEN})
+
+    async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep records no stage can handle, and put their jobs on hold with the reason."""
+        async with transaction(self._pool) as lent:
+            await lent.executemany(
+                'insert into dead_letters (topic, partition, "offset", stage, job_id, key, value, headers, reason,'
+                " exception) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing",
+                [
+                    (
+                        letter.topic,
+                        letter.partition,
+                        letter.offset,
+                        letter.stage,
+                        letter.job_id,
+                        letter.key,
+                        letter.value,
+                        orjson.dumps([(n, v.decode("utf-8", "replace")) for n, v in letter.headers]).decode(),
+                        letter.reason,
+                        letter.exception,
+                    )
+                    for letter in letters
+                ],
+            )
+            held = {letter.job_id: f"dead letter: {letter.reason}" for letter in letters if letter.job_id}
+            for job_id in sorted(held):
+                await lent.execute(
+                    "update jobs set hold_reason = $2, revision = revision + 1 where id = $1 and state = 0",
+                    job_id,
+                    held[job_id],
+                )
+
+    async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
+        """Return the inputs of jobs, byte for byte as they were received."""
+        async with connection(self._pool) as lent:
+            rows = await lent.fetch(
+                "select job_id, body from job_inputs where job_id = any($1)", list(job_ids)
+            )
+        return {row["job_id"]: row["body"] for row in rows}
