@@ -9,7 +9,8 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from common.kafka.offsets import Partition, broker_errors
+from common.kafka.errors import broker_errors
+from common.kafka.offsets import Partition
 
 READ_S: Final = 8.0
 _REQUEST_TIMEOUT_MS: Final = 5_000
@@ -21,7 +22,7 @@ async def read_stretch(
 ) -> list[tuple[int, bytes | None]]:
     """Return (offset, value) of the records from ``start`` up to and without ``end``.
 
-    ``committed``: only what a read_committed consumer sees; then ``end`` must not pass the last stable offset.
+    ``committed``: what a read_committed consumer sees; ``end`` must then not pass the last stable offset.
     Raises BrokerUnavailable.
     """
     if start >= end:

@@ -4,10 +4,9 @@ Numbers are a moment old when they arrive; nobody may take them for a lock. All 
 request timeout; every failure is BrokerUnavailable.
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
@@ -18,6 +17,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
 
 from common.errors import BrokerUnavailable
+from common.kafka.errors import broker_errors
 
 _LATEST: Final = -1
 _EARLIEST: Final = -2
@@ -36,24 +36,6 @@ class Partition(NamedTuple):
 
     topic: str
     partition: int
-
-
-@contextmanager
-def broker_errors(what: str) -> Iterator[None]:
-    """Turn whatever aiokafka raises into BrokerUnavailable.
-
-    It signals a lost connection in five ways, among them CancelledError (of a future, not of our task) and
-    AssertionError (a producer that has already failed).
-    """
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise BrokerUnavailable(f"{what}: the client gave up") from error
-    except (KafkaError, TimeoutError, OSError, AssertionError) as error:
-        raise BrokerUnavailable(f"{what}: {type(error).__name__}") from error
 
 
 class Offsets:

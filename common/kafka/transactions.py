@@ -21,7 +21,8 @@ from aiokafka.errors import (
 from aiokafka.producer import sender as aiokafka_sender
 
 from common.errors import BrokerUnavailable, RecordRefused
-from common.kafka.offsets import Offsets, broker_errors
+from common.kafka.errors import broker_errors
+from common.kafka.offsets import Offsets
 from common.kafka.partitioning import partition_of
 
 START_S: Final = 8.0

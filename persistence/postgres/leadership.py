@@ -9,7 +9,8 @@ from persistence.postgres.pool import Connection
 _ACQUIRE = """
 insert into leadership as l (shard, owner, epoch, expires_at)
 select shard, $2, 1, clock_timestamp() + make_interval(secs => $3) from unnest($1::smallint[]) shard
-on conflict (shard) do update set owner = excluded.owner, epoch = l.epoch + 1, expires_at = excluded.expires_at
+on conflict (shard) do update
+set owner = excluded.owner, epoch = l.epoch + 1, expires_at = excluded.expires_at
 where l.expires_at <= clock_timestamp()
 returning l.shard, l.epoch
 """

@@ -41,7 +41,7 @@ class Share(NamedTuple):
     after: tuple[datetime, UUID]
 
 
-FIRST = (datetime.min, UUID(int=0))  # noqa: DTZ901 - asyncpg writes the naive minimum as '-infinity'
+FIRST = (datetime.min, UUID(int=0))  # asyncpg writes the naive minimum as '-infinity'
 
 _INSTALLATION = "select id, shards from installation"
 
@@ -57,12 +57,12 @@ cross join lateral (
 
 # A loose index scan: one probe a tenant that has rows, not one a row.
 _READY_TENANTS = """
-select lane, found.tenant_id from generate_series(0, 3) lane cross join lateral (
+select g.lane, found.tenant_id from generate_series(0, 3) g(lane) cross join lateral (
     with recursive t as (
-        (select tenant_id from outbox where shard = $1 and outbox.lane = generate_series.lane
+        (select tenant_id from outbox where shard = $1 and outbox.lane = g.lane
            and not_before is null and outbox.lane < 4 order by tenant_id limit 1)
         union all
-        select (select o.tenant_id from outbox o where o.shard = $1 and o.lane = generate_series.lane
+        select (select o.tenant_id from outbox o where o.shard = $1 and o.lane = g.lane
                   and o.not_before is null and o.lane < 4 and o.tenant_id > t.tenant_id
                 order by o.tenant_id limit 1)
         from t where t.tenant_id is not null)
@@ -100,7 +100,10 @@ where shard = $1 and not_before is not null and not_before < 'infinity'
 _SET_ASIDE = """
 with gone as (
     delete from outbox where id = $1 and rev = $2
-    returning rev, topic, job_id, body)
+    returning rev, job_id, body),
+held as (
+    update jobs set hold_reason = 'dead letter: ' || $5, revision = revision + 1
+    from gone where jobs.id = gone.job_id and jobs.state = 0)
 insert into dead_letters (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception)
 select $3, -1, rev, 'relay', job_id, convert_to(job_id::text, 'UTF8'), body, $4::jsonb, $5, $6 from gone
 on conflict do nothing
@@ -163,5 +166,8 @@ async def next_due_s(connection: Connection, shard: int) -> float | None:
 async def set_aside(
     connection: Connection, row: OutboxRow, *, topic: str, headers: str, reason: str, exception: str
 ) -> None:
-    """Move a row that Kafka refuses to the dead letters, in one commit. ``headers`` is a JSON array."""
+    """Move a row that Kafka refuses to the dead letters, its job on hold if still open, in one commit.
+
+    ``headers`` is a JSON array.
+    """
     await connection.execute(_SET_ASIDE, row.id, row.rev, topic, headers, reason, exception)
