@@ -4,9 +4,7 @@ The server is under the Elastic License 2.0 / SSPL: nothing of it is shipped, th
 ``GET /`` does not exist on it, nor do ``_reindex``, delete by query and security; loopback only.
 """
 
-import asyncio
 import sys
-from pathlib import Path
 
 from headrace.local import jars
 from headrace.local.ports import LOOPBACK
@@ -52,8 +50,9 @@ class Elasticsearch(Server):
         folder = self.site.folder(self.name)
         for name in ("data", "logs", "tmp", "config"):
             (folder / name).mkdir(exist_ok=True)
-        core = await asyncio.to_thread(self._fetch, self.name)
-        netty = await asyncio.to_thread(self._fetch, f"{self.name}-netty")
+        progress = jars.progress_of(self.site.report, self.name)
+        core = await jars.fetch_all(self.name, self.site.jar_cache, progress)
+        netty = await jars.fetch_all(f"{self.name}-netty", self.site.jar_cache, progress)
         link_jars(folder / "lib", core)
         module = folder / "modules" / "transport-netty4"
         module.parent.mkdir(exist_ok=True)
@@ -62,14 +61,11 @@ class Elasticsearch(Server):
         (folder / "config" / "log4j2.properties").write_text(LOGGING)
         transport = self.site.ports["elasticsearch-transport"]
         return Command(
-            argv=[sys.executable, "-m", HOST_MODULE, str(self.port), str(transport)],
+            argv=[sys.executable, "-P", "-m", HOST_MODULE, str(self.port), str(transport)],
             cwd=folder,
             log=self.site.log(self.name),
             env=server_environment({"JAVA_HOME": str(java_home())}),
         )
-
-    def _fetch(self, bundle: str) -> list[Path]:
-        return jars.fetch(bundle, self.site.jar_cache, jars.progress_of(self.site.report, self.name))
 
     async def probe(self) -> bool:
         status, body = await get_json_status(self.port, HEALTH)

@@ -3,23 +3,26 @@
 A second fetch needs no network. A truncated or altered jar is deleted and fetched again. Nothing is resolved.
 """
 
+import asyncio
 import errno
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from common.errors import StackError
 from headrace.local.wheels import wheel_folder
 
 LOCK_FILE = Path(__file__).with_name("jars.lock")
 DOWNLOAD_THREADS = 8
-DOWNLOAD_TIMEOUT_S = 30
+DOWNLOAD_TIMEOUT_S = 10
 MB = 1_000_000
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
@@ -91,13 +94,23 @@ def missing(bundle: str, folder: Path) -> list[Jar]:
         return [jar for jar, is_intact in zip(jars, intact, strict=True) if not is_intact]
 
 
-def fetch(bundle: str, folder: Path, on_missing: MissingReport) -> list[Path]:
-    """Paths of all jars of ``bundle``, downloading what is absent or damaged. Blocks: call it in a thread."""
+async def fetch_all(bundle: str, folder: Path, on_missing: MissingReport) -> list[Path]:
+    """``fetch`` beside the event loop; cancelled, it gives up after the downloads in flight."""
+    abandoned = threading.Event()
+    try:
+        return await asyncio.to_thread(fetch, bundle, folder, on_missing, abandoned)
+    except asyncio.CancelledError:
+        abandoned.set()
+        raise
+
+
+def fetch(bundle: str, folder: Path, on_missing: MissingReport, abandoned: threading.Event) -> list[Path]:
+    """Paths of all jars of ``bundle``, downloading what is absent or damaged. Blocks."""
     if missing(bundle, folder):
         with _writer_lock(bundle, folder):
-            _download(missing(bundle, folder), folder, on_missing)
+            _download(missing(bundle, folder), folder, on_missing, abandoned)
             # Once more: a connection cut at the wrong moment leaves a file that looks complete.
-            _download(missing(bundle, folder), folder, on_missing)
+            _download(missing(bundle, folder), folder, on_missing, abandoned)
             if broken := missing(bundle, folder):
                 raise StackError(
                     f"{broken[0].file_name} from the Maven repository is not the file that was locked.",
@@ -122,7 +135,7 @@ def _writer_lock(bundle: str, folder: Path) -> Iterator[None]:
         yield
 
 
-def _download(jars: list[Jar], folder: Path, on_missing: MissingReport) -> None:
+def _download(jars: list[Jar], folder: Path, on_missing: MissingReport, abandoned: threading.Event) -> None:
     if not jars:
         return
     wheel_folder("jgo")
@@ -132,6 +145,8 @@ def _download(jars: list[Jar], folder: Path, on_missing: MissingReport) -> None:
     left = {jar: jar.size_bytes for jar in jars}
 
     def fetch_one(jar: Jar) -> None:
+        if abandoned.is_set():
+            return
         jar.path_in(folder).unlink(missing_ok=True)
         context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
         left.pop(jar)
@@ -145,6 +160,14 @@ def _download(jars: list[Jar], folder: Path, on_missing: MissingReport) -> None:
     # requests' errors are OSErrors; jgo says RuntimeError when the repository has no such file.
     except (OSError, RuntimeError) as error:
         raise _download_failed(folder, left, error) from error
+
+
+def repository_host() -> str:
+    """Where jars come from."""
+    wheel_folder("jgo")
+    from jgo.maven import MavenContext  # noqa: PLC0415  an optional package
+
+    return str(urlsplit(next(iter(MavenContext().remote_repos.values()))).hostname)
 
 
 def _download_failed(folder: Path, left: Mapping[Jar, int], error: Exception) -> StackError:

@@ -60,8 +60,6 @@ def server_properties(port: int, controller_port: int) -> str:
         "broker.heartbeat.interval.ms": 500,
         "message.max.bytes": MAX_MESSAGE_BYTES,
         "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
-        "log.retention.hours": 24,
-        "log.retention.bytes": 256 * 1024 * 1024,
         "log.segment.bytes": 64 * 1024 * 1024,
         # The default buffer of 128 MB does not fit the heap.
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
@@ -81,9 +79,8 @@ class Kafka(Server):
     async def prepare(self) -> Command:
         folder = self.site.folder(self.name)
         (folder / "tmp").mkdir(exist_ok=True)
-        paths = await asyncio.to_thread(
-            jars.fetch, self.name, self.site.jar_cache, jars.progress_of(self.site.report, self.name)
-        )
+        progress = jars.progress_of(self.site.report, self.name)
+        paths = await jars.fetch_all(self.name, self.site.jar_cache, progress)
         link_jars(folder / "libs", paths)
         (folder / "log4j2.properties").write_text(LOGGING)
         properties = server_properties(self.port, self.site.ports["kafka-controller"])

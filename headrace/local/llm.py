@@ -27,7 +27,7 @@ class LocalLlm(Server):
     async def prepare(self) -> Command:
         wheel_folder("xllamacpp")
         return Command(
-            argv=[sys.executable, "-m", HOST_MODULE, str(self.port), str(weights())],
+            argv=[sys.executable, "-P", "-m", HOST_MODULE, str(self.port), str(weights())],
             cwd=self.site.folder(self.name),
             log=self.site.log(self.name),
             # OpenMP threads that spin at barriers starve the rest of the machine.

@@ -16,7 +16,7 @@ from pathlib import Path
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import NOBODY, Command, server_environment
 from headrace.local.server import Server
-from headrace.local.state import write_private
+from headrace.local.state import State, write_private
 from headrace.local.wheels import wheel_folder
 
 USER = "headrace"
@@ -141,6 +141,12 @@ class Postgres(Server):
             if child.returncode is None:
                 child.kill()
         return child.returncode == 0 and bool(output.strip())
+
+
+def delete_outside(state: State) -> None:
+    """Removes what root's Postgres keeps outside the state folder, if anything."""
+    if os.geteuid() == 0 and state.exists():
+        shutil.rmtree(ROOTS_FOLDER / f"postgres-{state.secrets().state_id}", ignore_errors=True)
 
 
 def installed_programs() -> Path:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from common.errors import StackError
 
@@ -25,7 +26,10 @@ NOBODY = 65534
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run and how it is told to stop. ``run_as`` (a uid) only means something to root."""
+    """What to run and how it is told to stop. ``run_as`` (a uid) only means something to root.
+
+    Standard output goes to the log as well, or to ``output``; ``stdin`` is written at once and closed.
+    """
 
     argv: Sequence[str]
     cwd: Path
@@ -34,6 +38,7 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGTERM
     run_as: int | None = None
+    output: Path | None = None
     stdin: bytes | None = field(default=None, repr=False)
 
 
@@ -159,25 +164,25 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
         )
     if threading.current_thread() is not threading.main_thread():
         raise StackError("Servers must be started from the main thread.", "Run the stack's loop there.")
-    libc = ctypes.CDLL(None, use_errno=True)
+    prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
     death_signal = int(command.death_signal)
 
     def tie_to_parent() -> None:
         # Between fork and exec: only what needs no lock. The parent may have died before prctl took hold.
-        libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
     as_user = None if command.run_as is None or os.geteuid() != 0 else command.run_as
     command.log.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+    with _appending(command.log) as log, _appending(command.output or command.log) as output:
         process = subprocess.Popen(
             list(command.argv),
             cwd=command.cwd,
             env=dict(command.env),
             stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
-            stdout=log,
+            stdout=output,
             stderr=log,
             start_new_session=True,
             preexec_fn=tie_to_parent,  # noqa: PLW1509  started from the main thread; see tie_to_parent
@@ -190,6 +195,11 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
         with process.stdin:
             process.stdin.write(command.stdin)
     return process
+
+
+def _appending(path: Path) -> BinaryIO:
+    """For append, so that a log can be cut short under its writer."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 async def run_to_end(name: str, command: Command, bound_s: float) -> None:

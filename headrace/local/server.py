@@ -16,8 +16,7 @@ from headrace.local.ports import LOOPBACK
 from headrace.local.process import Child, Command, run_to_end
 from headrace.local.state import Secrets, State
 
-READY_BOUND_S = 120.0
-STOP_BOUND_S = 10.0
+PREPARE_BOUND_S = 120.0
 PROBE_EVERY_S = 0.05
 PROBE_BOUND_S = 3.0
 
@@ -52,6 +51,8 @@ class Server(ABC):
     """One real server as a child process on loopback."""
 
     name: str
+    ready_bound_s = 120.0
+    stop_bound_s = 10.0
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -74,6 +75,10 @@ class Server(ABC):
     async def probe(self) -> bool:
         """Whether it serves. OSError and TimeoutError mean not yet."""
 
+    def unready_reason(self) -> str:
+        """After a probe that said no: why."""
+        return "does not answer"
+
     async def start(self) -> None:
         if self.running:
             return
@@ -83,7 +88,7 @@ class Server(ABC):
         self.child = Child(self.name, command)
 
     async def ready(self) -> None:
-        deadline = asyncio.get_running_loop().time() + READY_BOUND_S
+        deadline = asyncio.get_running_loop().time() + self.ready_bound_s
         while True:
             child = self._child()
             code = child.exit_code()
@@ -93,14 +98,14 @@ class Server(ABC):
                 self.site.report(self.name, "ready", "")
                 return
             if asyncio.get_running_loop().time() > deadline:
-                raise self._failed(f"was not ready within {READY_BOUND_S:.0f} s: {child.last_words()}")
+                raise self._failed(f"was not ready within {self.ready_bound_s:.0f} s: {child.last_words()}")
             await asyncio.sleep(PROBE_EVERY_S)
 
     async def stop(self) -> None:
         if self.child is None:
             return
         self.site.report(self.name, "stopping", "")
-        await self.child.stop(STOP_BOUND_S)
+        await self.child.stop(self.stop_bound_s)
         self.site.report(self.name, "stopped", "")
 
     @property
@@ -111,7 +116,7 @@ class Server(ABC):
         """SIGKILL, as a crash would; waits until the process is gone."""
         child = self._child()
         child.send_family(signal.SIGKILL)
-        await child.wait(STOP_BOUND_S)
+        await child.wait(self.stop_bound_s)
 
     def pause(self) -> None:
         """SIGSTOP: the server hangs, its connections stay open."""
@@ -131,7 +136,7 @@ class Server(ABC):
             f"{self.name} {what}", f"Its log is {self.site.log(self.name)}; see headrace doctor."
         )
 
-    async def _run(self, command: Command, bound_s: float = READY_BOUND_S) -> None:
+    async def _run(self, command: Command, bound_s: float = PREPARE_BOUND_S) -> None:
         await run_to_end(self.name, command, bound_s)
 
 

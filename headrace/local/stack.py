@@ -48,10 +48,12 @@ class Endpoints(BaseModel):
         return {f"HEADRACE_{name.upper()}": value for name, value in self.model_dump().items() if value}
 
 
-def _leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def plain_reason(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first StackError of a tree, the others mostly following from it; else the tree."""
+    told: BaseException | None = errors.subgroup(StackError)
+    while isinstance(told, BaseExceptionGroup):
+        told = told.exceptions[0]
+    return told or errors
 
 
 class Stack:
@@ -105,12 +107,18 @@ class Stack:
             wanted += self._other_ports
             self.ports = ports.choose(wanted, self.state.ports(), free_ports=self._free_ports)
             self.state.keep_ports(self.ports)
-            site = Site(self.state, self.state.secrets(), self.ports, self._jar_cache, self._report)
+            self.site = Site(self.state, self.state.secrets(), self.ports, self._jar_cache, self._report)
         except BaseException:
             self.state.release()
             raise
-        self._servers = {name: SERVERS[name](site) for name in self._names}
+        self._servers = {name: SERVERS[name](self.site) for name in self._names}
         self.roster.write()
+
+    def attach(self) -> None:
+        """Looks at a stack that another process runs: endpoints and probes, nothing started or stopped."""
+        self.ports = self.state.ports()
+        self.site = Site(self.state, self.state.secrets(), self.ports, self._jar_cache, self._report)
+        self._servers = {name: SERVERS[name](self.site) for name in self._names}
 
     async def start_servers(self) -> None:
         try:
@@ -118,9 +126,7 @@ class Stack:
                 for name in self._names:
                     group.create_task(self.start_server(name))
         except BaseExceptionGroup as errors:
-            # One plain reason is worth more than a tree: the others mostly follow from it.
-            told = errors.subgroup(StackError)
-            raise (_leaf(told) if told else errors) from None
+            raise plain_reason(errors) from None
 
     async def stop(self) -> None:
         """Stops all servers and gives the state folder back."""

@@ -8,10 +8,10 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,8 @@ from common.errors import StackError
 from headrace.local.process import Identity
 
 DEFAULT_FOLDER = ".headrace"
+OWN_FOLDERS = ("postgres", "valkey", "kafka", "elasticsearch", "llm", "logs", "jars")
+OWN_FILES = ("api_key", "ports.json", "secrets.json", "run.json", "lock")
 
 
 class Secrets(BaseModel):
@@ -81,6 +83,7 @@ class State:
     def acquire(self) -> None:
         """Makes the folder and takes its lock. Raises StackError when another stack runs here."""
         try:
+            self._refuse_strange_folder()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Root's Postgres runs as another user, who must walk through this folder, not read it.
             self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
@@ -100,6 +103,17 @@ class State:
                 "See it with headrace status, stop it with headrace down, or set another HEADRACE_HOME.",
             ) from error
         self._lock_fd = fd
+
+    def _refuse_strange_folder(self) -> None:
+        """A folder that holds other things keeps its rights and contents."""
+        if not self.folder.exists() or self._lock_file.exists():
+            return
+        strangers = [entry.name for entry in self.folder.iterdir() if entry.name != self.models_file.name]
+        if strangers:
+            raise StackError(
+                f"{self.folder} holds other things ({strangers[0]}) and is no state folder of Headrace.",
+                "Set HEADRACE_HOME to a new or empty folder.",
+            )
 
     def release(self) -> None:
         if self._lock_fd is not None:
@@ -159,6 +173,17 @@ class State:
     def forget_run(self) -> None:
         self._run_file.unlink(missing_ok=True)
 
+    def delete(self) -> None:
+        """Removes what a stack made here, and the folder if nothing else is left in it."""
+        for name in (*OWN_FOLDERS, *OWN_FILES):
+            path = self.folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
 
 def _kafka_uuid() -> str:
     """22 characters, as Kafka's format tool wants it; a leading dash would be read there as an option."""
@@ -174,7 +199,3 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(fd, "w") as out:
         out.write(text)
     draft.replace(path)
-
-
-def as_json(value: BaseModel) -> Any:
-    return json.loads(value.model_dump_json())

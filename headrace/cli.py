@@ -1,0 +1,44 @@
+"""The ``headrace`` command: a composition of command modules, and the one place where errors become words.
+
+Errors of ours are one or two plain lines on stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""
+
+import os
+import sys
+
+import typer
+
+from common.errors import HeadraceError, StackError
+from headrace.commands import stack
+
+
+def build_app() -> typer.Typer:
+    """Each command module registers its own commands."""
+    app = typer.Typer(
+        name="headrace",
+        help="Durable LLM jobs in, schema-valid JSON out. Start here: headrace up",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    stack.register(app)
+    return app
+
+
+def main() -> None:
+    """Console entry point."""
+    try:
+        build_app()()
+    except StackError as error:
+        sys.stderr.write(f"headrace: {error.problem}\n{error.mend}\n")
+        sys.exit(1)
+    except HeadraceError as error:
+        sys.stderr.write(f"headrace: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain when it flushes at exit.
+        os._exit(0)

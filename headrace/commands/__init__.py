@@ -1,0 +1,1 @@
+"""The command line's commands, one module a theme, each with ``register(app)``. Words, no decisions."""
