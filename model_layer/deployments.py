@@ -23,6 +23,8 @@ from model_layer.provider import ProviderKind
 from model_layer.providers import PROVIDERS
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# As recipes may write it.
+_ALIAS = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$"
 _PRICE_MEND = "price = { input_usd_per_mtok = …, output_usd_per_mtok = … } (write 0 for a model that is free)"
 
 
@@ -70,7 +72,7 @@ class _DeploymentTable(_Frozen):
 
     provider: str = "openai_chat"
     model: str = Field(min_length=1, max_length=200)
-    alias: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")
+    alias: str | None = Field(default=None, pattern=_ALIAS)
     base_url: str | None = None
     allow_http: bool = False
     key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -129,6 +131,10 @@ def load_deployments(path: Path, environ: Mapping[str, str]) -> DeploymentCatalo
         raise ConfigurationError(
             f"{path}: two deployments are called {twice[0]!r}. Give one another `alias`."
         )
+    if "default" in aliases:
+        raise ConfigurationError(
+            f"{path}: a deployment is called 'default', which names whichever is. Give it another `alias`."
+        )
     return DeploymentCatalogue(deployments=deployments, default=_default(document, aliases, path))
 
 
@@ -178,7 +184,7 @@ def _deployment(table: Mapping[str, Any], path: Path, environ: Mapping[str, str]
 
 
 def _alias_of(model: str, where: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}", model) is None:
+    if re.fullmatch(_ALIAS, model) is None:
         raise ConfigurationError(f"{where}: the model's name cannot serve as an alias. Write `alias`.")
     return model
 

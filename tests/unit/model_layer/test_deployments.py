@@ -132,6 +132,7 @@ def test_price_versions_follow_the_rates_unless_written(models_file: Path) -> No
         ("default = 'x'\n" + OWN_SERVER, ["default = 'x'", "Write one of: m"]),
         (OWN_SERVER + SCRIPTED, ["`default` is missing", 'default = "m"']),
         ("default = 'm'\n" + OWN_SERVER + OWN_SERVER, ["two deployments are called 'm'", "alias"]),
+        (OWN_SERVER + "alias = 'default'\n", ["called 'default'", "another `alias`"]),
         (OWN_SERVER + "colour = 'red'\n", ["unknown key 'colour'", "docs/models.md"]),
         (OWN_SERVER + "limits = { rps = 1 }\n", ["unknown key 'limits.rps'"]),
         (OWN_SERVER + "limits = { concurrency = 0 }\n", ["limits.concurrency", "greater than or equal to 1"]),
@@ -165,6 +166,6 @@ def test_a_missing_file_says_what_to_copy(tmp_path: Path) -> None:
 def test_the_shipped_example_loads() -> None:
     example = Path(__file__).parents[3] / "models.example.toml"
     catalogue = load_deployments(
-        example, {"OPENAI_API_KEY": "k", "HEADRACE_LLM_URL": "http://127.0.0.1:1/v1"}
+        example, {"OPENAI_API_KEY": "k", "HEADRACE_LLM_BASE_URL": "http://127.0.0.1:1/v1"}
     )
     assert all(each.unavailable is None for each in catalogue.deployments)
