@@ -9,14 +9,19 @@ from common.outcomes import Outcome
 class RunnerMetrics:
     """What a stage did with its deliveries, and how often it had to wait."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._finished = Counter(
-            "headrace_deliveries", "Deliveries finished, by outcome.", ["outcome"], registry=registry
+    def __init__(self, registry: CollectorRegistry, stage: str) -> None:
+        finished = Counter(
+            f"headrace_{stage}_deliveries", "Deliveries finished, by outcome.", ["outcome"], registry=registry
         )
         self._waits = Counter(
-            "headrace_infrastructure_waits", "Times a stage waited for a server.", ["error"], registry=registry
+            f"headrace_{stage}_infrastructure_waits",
+            "Waits for a server, by error.",
+            ["error"],
+            registry=registry,
         )
-        self._by_kind = {kind: self._finished.labels(kind) for kind in ("forward", "retry", "hold", "reject", "done")}
+        self._by_kind = {
+            kind: finished.labels(kind) for kind in ("forward", "retry", "hold", "reject", "done")
+        }
 
     def finished(self, outcome: Outcome) -> None:
         """Count one finished delivery."""

@@ -7,13 +7,13 @@ are tried again with back-off, for as long as it lasts; nothing is given up and 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
-from common.errors import InfrastructureError
+from common.errors import InfrastructureError, RecordRefused
 from common.kafka.consumer import Delivery, WorkConsumer
 from common.kafka.producer import Record, WorkProducer
 from common.metrics import RunnerMetrics
@@ -212,7 +212,22 @@ class Runner:
         if letters:
             await self._parking.set_aside(letters)
             log.warning("set aside", stage=self._spec.name, records=len(letters), reason=letters[0].reason)
-        await self._producer.send_all(records)
+        try:
+            await self._producer.send_all(records)
+        except RecordRefused as refusal:
+            await self._act_alone(batch, outcomes, refusal)
+
+    async def _act_alone(
+        self, batch: Sequence[Delivery], outcomes: Sequence[Outcome], refusal: RecordRefused
+    ) -> None:
+        """Send each delivery's records on their own; a delivery whose record Kafka cannot take is set aside."""
+        if len(batch) == 1:
+            letter = _letter(self._spec.name, batch[0], Reject(refusal.reason, type(refusal).__name__))
+            await self._parking.set_aside([letter])
+            return
+        for delivery, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Forward):
+                await self._act([delivery], [outcome])
 
     async def _wait(self, trouble: InfrastructureError, delay_s: float) -> float:
         self._metrics.waited(trouble)
@@ -220,8 +235,8 @@ class Runner:
         await asyncio.sleep(delay_s)
         return min(_BACKOFF_LAST_S, delay_s * 2)
 
-    async def _until(self, stop: asyncio.Event, consuming: "asyncio.Future[None] | object") -> None:
-        task = asyncio.ensure_future(consuming)  # type: ignore[arg-type]
+    async def _until(self, stop: asyncio.Event, consuming: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(consuming, name=f"{self._spec.name}-consumer")
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)

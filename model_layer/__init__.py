@@ -1,1 +1,1 @@
-"""The model layer: providers, deployments, prices, routing and scheduling."""
+"""The model layer: routes prompts to providers within slots, leases and budgets, and keeps the ledger."""

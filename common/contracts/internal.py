@@ -5,7 +5,7 @@ record (usage, cost, model served) is in the ledger, not on the wire. Decoding v
 """
 
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -44,6 +44,13 @@ class StepRef(_Frozen):
     batch_id: UUID | None = None
     deadline_ms: int | None = Field(default=None, description="Unix milliseconds; no call starts after it.")
     budgeted: bool = Field(default=False, description="The job has a budget row of its own.")
+
+    def reference(self, attempt: int | None = None) -> dict[str, Any]:
+        """Return the fields of the reference, for the next message; ``attempt`` replaces the number."""
+        fields = {name: getattr(self, name) for name in StepRef.model_fields}
+        if attempt is not None:
+            fields["attempt"] = attempt
+        return fields
 
     def message_id(self, purpose: str) -> UUID:
         """Return this message's id: derived, so parking or sending it twice is doing it once."""

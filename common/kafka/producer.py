@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 
-from common.errors import BrokerUnavailable
+from common.errors import BrokerUnavailable, RecordRefused
 from common.kafka.admin import MAX_MESSAGE_BYTES
 from common.kafka.errors import broker_errors
 from common.pipeline import Topic, topic_name
@@ -20,6 +20,8 @@ _START_S = 8.0
 _SEND_S = 15.0
 _STOP_S = 2.0
 _BATCH_BYTES = 256 * 1024
+# What the topics take, less room for key, headers and framing.
+_LARGEST_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,15 @@ class WorkProducer:
         self._starting = asyncio.Lock()
 
     async def send_all(self, records: Sequence[Record]) -> None:
-        """Send records and wait until each is acknowledged. Raises BrokerUnavailable: repeat all of them."""
+        """Send records and wait until each is acknowledged.
+
+        Raises BrokerUnavailable (repeat all of them) or RecordRefused (nothing was sent; some are too large).
+        """
         if not records:
             return
+        too_large = [place for place, record in enumerate(records) if len(record.value) > _LARGEST_BYTES]
+        if too_large:
+            raise RecordRefused(f"a record is larger than {_LARGEST_BYTES} bytes", too_large)
         producer = await self._started()
         try:
             with broker_errors("sending"):

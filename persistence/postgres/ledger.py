@@ -7,20 +7,18 @@ id order. The lease belongs to this worker incarnation: one row, renewed in Post
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
 
-from common.contracts import EventType, Failure
 from common.errors import DatabaseUnavailable
 from common.pipeline import PROMPTS_OF
 from common.ports import ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
+from persistence.postgres.holds import hold
 from persistence.postgres.parking import park_columns
 from persistence.postgres.pool import Connection, Pool, connection, transaction
-from persistence.postgres.records import JobRow, event_row, insert_public
 from persistence.postgres.states import AttemptState, JobState
-from persistence.postgres.wake import PUBLIC_TOKEN, notify
+from persistence.postgres.wake import LATER_TOKEN, PUBLIC_TOKEN, notify
 from persistence.reserve_decision import (
     LEASE_EXPIRED,
     AttemptFacts,
@@ -112,8 +110,14 @@ class PostgresLedger:
             [i.latency_ms for i in items],
             [i.outcome.name != "ANSWERED" and i.retry is None for i in items],
         )
-        async with connection(self._pool) as lent:
+        held = {m.job_id: m.reason for m in retries if m.not_before is None}
+        async with transaction(self._pool) if held else connection(self._pool) as lent:
             await lent.fetchval(_SETTLE, *columns, *park_columns(retries, self._shards))
+            if held:
+                await hold(lent, held, self._source, self._shards)
+        if retries:
+            async with connection(self._pool) as lent:
+                await notify(lent, {LATER_TOKEN, PUBLIC_TOKEN})
 
     async def _reserve_whole(self, items: Sequence[Reservation]) -> bool:
         scopes: dict[tuple[str, str, str], int] = {}
@@ -161,7 +165,7 @@ class PostgresLedger:
                 for row in jobs
             }
             decided = decide(items, facts, attempts, budgets, self._worker)
-            await self._write(lent, decided, budgets, {row["id"]: JobRow.of(row) for row in jobs})
+            await self._write(lent, decided, budgets)
         if decided.held:
             async with connection(self._pool) as lent:
                 await notify(lent, {PUBLIC_TOKEN})
@@ -190,9 +194,7 @@ class PostgresLedger:
             for row in rows
         ]
 
-    async def _write(
-        self, lent: Connection, decided: Decided, budgets: Sequence[BudgetFacts], jobs: dict[UUID, JobRow]
-    ) -> None:
+    async def _write(self, lent: Connection, decided: Decided, budgets: Sequence[BudgetFacts]) -> None:
         if decided.abandoned:
             await lent.execute(
                 "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6, ended_at = now()"
@@ -240,18 +242,14 @@ class PostgresLedger:
             await lent.execute(
                 "update jobs set hold_reason = null where id = any($1)", list(decided.released)
             )
-        await self._hold(lent, decided, jobs)
+        await self._hold(lent, decided)
 
-    async def _hold(self, lent: Connection, decided: Decided, jobs: dict[UUID, JobRow]) -> None:
+    async def _hold(self, lent: Connection, decided: Decided) -> None:
         """Write holds in the transaction that read the state: the job's reason, its message, its event."""
         if not decided.held:
             return
-        now = datetime.now(UTC)
-        await lent.execute(
-            "update jobs j set hold_reason = h.reason, revision = revision + 1, event_seq = event_seq + 1"
-            " from unnest($1::uuid[], $2::text[]) h(id, reason) where j.id = h.id and j.id = any($1)",
-            [item.ref.job_id for item, _ in decided.held],
-            [reason for _, reason in decided.held],
+        await hold(
+            lent, {item.ref.job_id: reason for item, reason in decided.held}, self._source, self._shards
         )
         parked = [
             ParkedMessage(
@@ -270,18 +268,6 @@ class PostgresLedger:
             " $7::bytea[], $8::text[])",
             *park_columns(parked, self._shards),
         )
-        events = [
-            event_row(
-                jobs[item.ref.job_id],
-                EventType.HELD,
-                Failure(code=reason.partition(":")[0], detail=reason),
-                now,
-                self._source,
-                self._shards,
-            )
-            for item, reason in decided.held
-        ]
-        await insert_public(lent, events)
 
 
 def _attempts_by_key(rows: Sequence[asyncpg.Record]) -> dict[AttemptKey, dict[int, AttemptFacts]]:

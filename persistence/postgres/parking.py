@@ -9,8 +9,9 @@ import orjson
 
 from common.ids import shard_of
 from common.ports import DeadLetter, ParkedMessage
+from persistence.postgres.holds import hold
 from persistence.postgres.pool import Pool, connection, transaction
-from persistence.postgres.wake import LATER_TOKEN, notify
+from persistence.postgres.wake import LATER_TOKEN, PUBLIC_TOKEN, notify
 
 _INFINITY = datetime.max.replace(tzinfo=UTC)  # asyncpg writes it as 'infinity'
 _PARK = (
@@ -37,15 +38,20 @@ def park_columns(messages: Sequence[ParkedMessage], shards: int) -> tuple[list[A
 class PostgresParking:
     """``common.ports.Parking`` and ``InputStore`` over a pool."""
 
-    def __init__(self, pool: Pool, *, shards: int) -> None:
+    def __init__(self, pool: Pool, *, shards: int, source: str) -> None:
         self._pool = pool
         self._shards = shards
+        self._source = source
 
     async def park(self, messages: Sequence[ParkedMessage]) -> None:
-        """Queue messages again for their time; twice is once."""
-        async with connection(self._pool) as lent:
+        """Queue messages again for their time; twice is once. Without a time, their jobs are on hold."""
+        held = {m.job_id: m.reason for m in messages if m.not_before is None}
+        async with transaction(self._pool) as lent:
             await lent.execute(_PARK, *park_columns(messages, self._shards))
-            await notify(lent, {LATER_TOKEN})
+            if held:
+                await hold(lent, held, self._source, self._shards)
+        async with connection(self._pool) as lent:
+            await notify(lent, {LATER_TOKEN, PUBLIC_TOKEN})
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records no stage can handle, and put their jobs on hold with the reason."""
@@ -70,12 +76,9 @@ class PostgresParking:
                 ],
             )
             held = {letter.job_id: f"dead letter: {letter.reason}" for letter in letters if letter.job_id}
-            for job_id in sorted(held):
-                await lent.execute(
-                    "update jobs set hold_reason = $2, revision = revision + 1 where id = $1 and state = 0",
-                    job_id,
-                    held[job_id],
-                )
+            await hold(lent, held, self._source, self._shards)
+        async with connection(self._pool) as lent:
+            await notify(lent, {PUBLIC_TOKEN})
 
     async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
         """Return the inputs of jobs, byte for byte as they were received."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from common.contracts import EventType, Failure, Lane, StepRef, cloud_event_headers
@@ -34,7 +35,7 @@ class JobRow:
     traceparent: str | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "JobRow":
+    def of(cls, row: asyncpg.Record) -> "JobRow":
         """Read a row of ``jobs``."""
         return cls(
             job_id=row["id"],

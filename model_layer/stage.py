@@ -1,0 +1,295 @@
+"""The model stage: prompt in; slot, reserve, call, settle; completion out.
+
+Deliveries are finished one by one, many in flight. The reservation is committed before the call, the raw
+answer before anything is made of it (P3). A copy that meets its twin in this process joins it; one that meets
+a live lease elsewhere is parked until just after its end; one whose answer is stored is answered from it.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from common.clock import Clock, system_clock
+from common.coalesce import Coalescer
+from common.contracts import Completion, FailedAnswer, Prompt, decode
+from common.errors import InfrastructureError, JobError, PoisonError, ProviderError
+from common.kafka.consumer import Delivery
+from common.kafka.producer import Record
+from common.outcomes import Done, Forward, Hold, Reject, Retry
+from common.outcomes import Outcome as StageOutcome
+from common.pipeline import PROMPTS_OF, Topic
+from common.ports import Ledger, ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
+from common.ports import Outcome as CallOutcome
+from common.recipes import Recipe
+from common.recipes.manifest import Step as StepPolicy
+from common.recipes.shelf import RecipeShelf
+from model_layer.deployments import Deployment, DeploymentCatalogue, Tier
+from model_layer.lease import Lease
+from model_layer.pricing import charge, reservation
+from model_layer.provider import Message, ModelAnswer, ModelRequest, Provider
+from model_layer.retry import UNBILLED_TRIES, aftermath
+from model_layer.routing import NoRoute, RoutePolicy, route
+from model_layer.slots import Slots
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_ANSWER = 2 * 1024 * 1024
+_BUDGET_WAIT_S = 1.0
+_LEASE_MARGIN_S = 0.2
+_SETTLE_BACKOFF_LAST_S = 2.0
+
+Key = tuple[UUID, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One delivery on its way to a provider."""
+
+    prompt: Prompt
+    body: bytes
+    recipe: Recipe
+    policy: StepPolicy
+    deployment: Deployment
+    output_cap: int
+    reserved_nanos: int
+
+    @property
+    def tries_allowed(self) -> int:
+        """How far attempt numbers may go, refusals that cost nothing included."""
+        return self.policy.max_attempts + UNBILLED_TRIES
+
+
+class ModelStage:
+    """``common.runner.StreamStage``. One provider and one set of slots a deployment."""
+
+    def __init__(
+        self,
+        *,
+        shelf: RecipeShelf,
+        catalogue: DeploymentCatalogue,
+        providers: Mapping[str, Provider],
+        ledger: Ledger,
+        lease: Lease,
+        clock: Clock = system_clock,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._shelf = shelf
+        self._catalogue = catalogue
+        self._providers = providers
+        self._slots = {d.alias: Slots(d.limits.concurrency) for d in catalogue.deployments}
+        self._lease = lease
+        self._clock = clock
+        self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
+        self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(ledger.reserve, lanes=2)
+        self._ledger = ledger
+        self._settling: Coalescer[Settlement, None] = Coalescer(self._settle_all, lanes=2)
+        self._calling: dict[Key, asyncio.Future[StageOutcome]] = {}
+
+    async def handle_one(self, delivery: Delivery) -> StageOutcome:
+        """Finish one delivery. Raises InfrastructureError: the runner waits and hands it in again."""
+        try:
+            prompt = decode(Prompt, delivery.value)
+        except PoisonError as poison:
+            return Reject(str(poison), type(poison).__name__)
+        key = (prompt.job_id, prompt.step, prompt.item, prompt.attempt)
+        if (twin := self._calling.get(key)) is not None:
+            return await asyncio.shield(twin)
+        mine: asyncio.Future[StageOutcome] = asyncio.get_running_loop().create_future()
+        self._calling[key] = mine
+        try:
+            outcome = await self._finish(prompt, delivery.value or b"")
+            mine.set_result(outcome)
+            return outcome
+        except BaseException as error:
+            mine.set_exception(error if isinstance(error, Exception) else InfrastructureError("cancelled"))
+            mine.exception()  # a twin may be waiting or not; nobody need be warned
+            raise
+        finally:
+            del self._calling[key]
+
+    async def _finish(self, prompt: Prompt, body: bytes) -> StageOutcome:
+        try:
+            recipe = await self._shelf.recipe(prompt.recipe_hash)
+        except JobError as error:
+            return _failed(prompt, prompt.attempt, error.code, error.detail)
+        policy = recipe.step(prompt.step)
+        wish = _wish(policy.model, self._catalogue)
+        decision = route(
+            wish,
+            self._catalogue,
+            input_tokens_bound=prompt.input_tokens_bound,
+            max_output_tokens=policy.max_output_tokens,
+        )
+        if isinstance(decision, NoRoute):
+            return Hold(self._parked(prompt, body, None, f"{decision.code}: {decision.reason}"))
+        deployment = self._catalogue.get(decision.deployment)
+        assert deployment is not None  # noqa: S101 - the router names deployments of this very catalogue
+        cap = min(policy.max_output_tokens, deployment.limits.max_output_tokens)
+        amount = reservation(deployment.price, prompt.input_tokens_bound, cap)
+        call = Call(prompt, body, recipe, policy, deployment, cap, amount)
+        async with self._slots[deployment.alias].taken(prompt):
+            if not self._lease.fresh():
+                await self._lease.renew()
+            reserved = await self._reserving.submit(_reservation(call))
+            return await self._proceed(call, reserved)
+
+    async def _proceed(self, call: Call, decision: ReserveDecision) -> StageOutcome:
+        """Act on the ledger's answer, inside the slot."""
+        prompt = call.prompt
+        match decision.kind:
+            # IN_FLIGHT without a twin here: the reservation was committed but its answer was lost on the way.
+            case ReserveKind.GRANTED | ReserveKind.IN_FLIGHT:
+                return await self._call(call, decision.attempt)
+            case ReserveKind.ANSWERED if decision.answer is not None:
+                provider = self._providers[decision.answer.deployment]
+                return _answered(prompt, decision.attempt, provider.decode_stored(decision.answer.raw))
+            case ReserveKind.FAILED:
+                return _failed(prompt, decision.attempt, decision.reason or "failed", "no attempt is left")
+            case ReserveKind.EXPIRED:
+                detail = "the deadline passed before a call could start"
+                return _failed(prompt, decision.attempt, "deadline_exceeded", detail)
+            case ReserveKind.LEASED:
+                until = (decision.until or self._clock()) + _LEASE_MARGIN_S
+                return Retry(self._parked(prompt, call.body, until, "another worker is calling"))
+            case ReserveKind.WAIT:
+                until = self._clock() + _BUDGET_WAIT_S
+                return Retry(self._parked(prompt, call.body, until, decision.reason or "budget"))
+            case _:
+                return Done(decision.kind.value)
+
+    async def _call(self, call: Call, attempt: int) -> StageOutcome:
+        prompt, deployment = call.prompt, call.deployment
+        request = ModelRequest(
+            model=deployment.model,
+            messages=tuple(Message(part.role, part.content) for part in prompt.messages),
+            max_output_tokens=call.output_cap,
+            request_id=f"{prompt.job_id}/{prompt.step}/{prompt.item}/{attempt}",
+            timeout_s=deployment.limits.timeout_s,
+            temperature=call.policy.temperature,
+            schema=call.recipe.output.schema,
+            schema_name=call.recipe.name,
+        )
+        try:
+            answer = await self._providers[deployment.alias].call(request)
+        except ProviderError as error:
+            return await self._call_failed(call, attempt, error)
+        usage = answer.usage
+        await self._settling.submit(
+            Settlement(
+                ref=prompt,
+                attempt=attempt,
+                outcome=CallOutcome.ANSWERED,
+                cost_nanos=charge(deployment.price, usage, call.reserved_nanos),
+                raw=answer.raw,
+                model_served=answer.model_served,
+                request_id=answer.request_id,
+                finish_reason=answer.finish_reason.value,
+                input_tokens=usage.input_tokens if usage else 0,
+                cached_tokens=usage.cached_input_tokens if usage else 0,
+                output_tokens=usage.output_tokens if usage else 0,
+                latency_ms=round(answer.latency_ms),
+            )
+        )
+        return _answered(prompt, attempt, answer)
+
+    async def _call_failed(self, call: Call, attempt: int, error: ProviderError) -> StageOutcome:
+        after = aftermath(
+            error,
+            attempt=attempt,
+            max_attempts=call.policy.max_attempts,
+            reserved_nanos=call.reserved_nanos,
+            jitter=self._chance.random(),
+        )
+        successor = None
+        if after.retry:
+            again = call.prompt.model_copy(update={"attempt": attempt + 1})
+            not_before = None if after.delay_s is None else self._clock() + after.delay_s
+            body = again.model_dump_json(exclude_none=True).encode()
+            successor = self._parked(again, body, not_before, f"{error.kind.value}: {error.message}")
+        log.info("call failed", deployment=call.deployment.alias, kind=error.kind.value, retry=after.retry)
+        await self._settling.submit(
+            Settlement(
+                ref=call.prompt,
+                attempt=attempt,
+                outcome=after.outcome,
+                cost_nanos=after.cost_nanos,
+                raw=error.raw or None,
+                request_id=error.request_id,
+                error_code=error.kind.value,
+                retry=successor,
+            )
+        )
+        if successor is not None:
+            return Done("parked with its settlement")
+        return _failed(call.prompt, attempt, error.kind.value, error.message)
+
+    async def _settle_all(self, items: Sequence[Settlement]) -> Sequence[None]:
+        """Settle, for as long as it takes: an answer that was paid for is never dropped for a server's trouble."""
+        delay_s = 0.1
+        while True:
+            try:
+                await self._ledger.settle(items)
+            except InfrastructureError as trouble:
+                log.warning("settle waits", trouble=str(trouble), items=len(items))
+                await asyncio.sleep(delay_s)
+                delay_s = min(_SETTLE_BACKOFF_LAST_S, delay_s * 2)
+            else:
+                return [None] * len(items)
+
+    def _parked(self, prompt: Prompt, body: bytes, not_before: float | None, reason: str) -> ParkedMessage:
+        return ParkedMessage(
+            message_id=prompt.message_id("prompts"),
+            job_id=prompt.job_id,
+            tenant_id=prompt.tenant_id,
+            topic=PROMPTS_OF[prompt.lane],
+            body=body,
+            not_before=not_before,
+            reason=reason,
+        )
+
+
+def _wish(model: str, catalogue: DeploymentCatalogue) -> RoutePolicy:
+    """Read a recipe's ``model``: an alias first, else a tier."""
+    if catalogue.get(model) is None and model in set(Tier):
+        return RoutePolicy(tier=Tier(model))
+    return RoutePolicy(deployment=model)
+
+
+def _reservation(call: Call) -> Reservation:
+    return Reservation(
+        ref=call.prompt,
+        max_attempts=call.tries_allowed,
+        deployment=call.deployment.alias,
+        model=call.deployment.model,
+        price_version=call.deployment.price.version,
+        prompt_hash=call.prompt.prompt_hash,
+        amount_nanos=call.reserved_nanos,
+        body=call.body,
+    )
+
+
+def _answered(prompt: Prompt, attempt: int, answer: ModelAnswer) -> Forward:
+    if len(answer.text) > _LONGEST_ANSWER:
+        return _failed(prompt, attempt, "answer_too_large", f"the answer has {len(answer.text)} characters")
+    return _completion(prompt, attempt, text=answer.text, finish_reason=answer.finish_reason.value)
+
+
+def _failed(prompt: Prompt, attempt: int, code: str, detail: str) -> Forward:
+    return _completion(prompt, attempt, error=FailedAnswer(code=code, detail=detail))
+
+
+def _completion(
+    prompt: Prompt,
+    attempt: int,
+    *,
+    text: str | None = None,
+    finish_reason: str | None = None,
+    error: FailedAnswer | None = None,
+) -> Forward:
+    completion = Completion(**prompt.reference(attempt), text=text, finish_reason=finish_reason, error=error)
+    value = completion.model_dump_json(exclude_none=True).encode()
+    return Forward((Record(Topic.COMPLETIONS, str(prompt.job_id).encode(), value),))
