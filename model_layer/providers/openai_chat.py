@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from model_layer.provider import FinishReason, ModelAnswer, ModelRequest, ProviderKind, ProviderSetup, Usage
 from model_layer.providers.http import HttpTransport
 from model_layer.providers.identity_cache import IdentityCache
-from model_layer.providers.openai_errors import decode_failure, loaded, unusable
+from model_layer.providers.openai_errors import decode_failure, loaded, name_of, unusable
 from model_layer.providers.openai_schema import strict_form
 
 _PATH = "/chat/completions"
@@ -152,13 +152,12 @@ def decode(
     if not isinstance(message, dict) or not isinstance(choice, dict):
         raise unusable("the body has no choices[0].message", headers, body)
     refusal = message.get("refusal")
-    served = content.get("model")
     return ModelAnswer(
         text=_text(refusal or message.get("content")),
         finish_reason=FinishReason.REFUSAL if refusal else _reason(choice.get("finish_reason")),
-        model_served=served if isinstance(served, str) and served else requested_model,
+        model_served=name_of(content.get("model")) or requested_model,
         usage=_usage(content.get("usage")),
-        request_id=headers.get("x-request-id") or _id(content.get("id")),
+        request_id=name_of(headers.get("x-request-id")) or name_of(content.get("id")),
         raw=body,
         latency_ms=latency_ms,
     )
@@ -200,10 +199,6 @@ def _detail(usage: Mapping[str, Any], table: str, key: str) -> int:
 
 def _count(written: object) -> int | None:
     return written if isinstance(written, int) and not isinstance(written, bool) and written >= 0 else None
-
-
-def _id(written: object) -> str | None:
-    return written[:200] if isinstance(written, str) and written else None
 
 
 def _schema_name(name: str) -> str:

@@ -76,7 +76,7 @@ def decode_failure(
         retry_after_s=retry_after_s(headers, received_at_s),
         status=status,
         code=code,
-        request_id=headers.get("x-request-id"),
+        request_id=name_of(headers.get("x-request-id")),
         raw=body,
     )
 
@@ -89,7 +89,7 @@ def unusable(problem: str, headers: Mapping[str, str], body: bytes) -> ProviderE
         sent=True,
         retryable=True,
         status=200,
-        request_id=headers.get("x-request-id"),
+        request_id=name_of(headers.get("x-request-id")),
         raw=body,
     )
 
@@ -105,6 +105,11 @@ def loaded(body: bytes) -> object:
     except (ValueError, RecursionError):
         return None
     return value
+
+
+def name_of(written: object) -> str | None:
+    """A name or identifier as a server wrote it, if it is one that can be stored and shown; else None."""
+    return written if isinstance(written, str) and 0 < len(written) <= 200 and written.isprintable() else None
 
 
 def _error_object(content: object) -> Mapping[str, Any]:

@@ -83,9 +83,16 @@ def _cheapest(
             f'no deployment has tier = "{tier}". Give it to one in models.toml.',
         )
 
-    def dearness(deployment: Deployment) -> int:
-        output = min(max_output_tokens, deployment.limits.max_output_tokens)
-        return reservation(deployment.price, input_tokens_bound, output)
+    def output_cap(deployment: Deployment) -> int:
+        return min(max_output_tokens, deployment.limits.max_output_tokens)
 
-    chosen = min(usable, key=dearness)
-    return RouteDecision(chosen.alias, (f"cheapest of {len(usable)} available in tier {tier}",))
+    def roomy(deployment: Deployment) -> bool:
+        return input_tokens_bound + output_cap(deployment) <= deployment.limits.context_tokens
+
+    def dearness(deployment: Deployment) -> int:
+        return reservation(deployment.price, input_tokens_bound, output_cap(deployment))
+
+    # The bound overestimates: where nothing is surely large enough, trying beats refusing.
+    candidates = [each for each in usable if roomy(each)] or usable
+    chosen = min(candidates, key=dearness)
+    return RouteDecision(chosen.alias, (f"cheapest of {len(candidates)} in tier {tier}",))

@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.errors import ProviderError, ProviderErrorKind
-from model_layer.provider import FinishReason, Usage
+from model_layer.provider import FinishReason, ModelAnswer, Usage
 from model_layer.providers.openai_chat import decode
 from tests.contract.model_layer.openai_contract import OpenAIContract
 
@@ -249,3 +251,55 @@ def test_other_servers_errors_are_understood(
 def test_an_error_inside_a_success_counts_as_begun(body: object, kind: K) -> None:
     failure = _failure(200, body)
     assert (failure.kind, failure.sent, failure.retryable) == (kind, True, True)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+PLACES = [
+    ("choices",),
+    ("choices", 0),
+    ("choices", 0, "message"),
+    ("choices", 0, "message", "content"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("choices", 0, "error"),
+    ("usage",),
+    ("usage", "prompt_tokens_details"),
+    ("usage", "completion_tokens_details", "reasoning_tokens"),
+    ("model",),
+    ("id",),
+    ("error",),
+]
+
+
+@given(st.sampled_from(PLACES), json_values, st.sampled_from([200, 400, 429, 500]))
+def test_whatever_stands_anywhere_in_a_body_it_is_an_answer_or_a_provider_error(
+    place: tuple[str | int, ...], value: object, status: int
+) -> None:
+    body = _completion()
+    target: Any = body
+    for part in place[:-1]:
+        target = target[part]
+    target[place[-1]] = value
+    outcome = _outcome(status, _bytes(body))
+    if isinstance(outcome, ProviderError):
+        assert len(str(outcome)) < 300
+    else:
+        for text in (outcome.text, outcome.model_served, outcome.request_id or ""):
+            text.encode()
+        assert outcome.usage is None or outcome.usage.output_tokens >= 0
+
+
+def _outcome(status: int, body: bytes) -> ModelAnswer | ProviderError:
+    try:
+        return decode(status, {"x-request-id": "\udc80"}, body)
+    except ProviderError as error:
+        return error
+
+
+@given(st.binary(max_size=60), st.sampled_from([200, 404, 503]))
+def test_arbitrary_bytes_are_a_provider_error(body: bytes, status: int) -> None:
+    assert _failure(status, raw=body).raw == body

@@ -169,3 +169,14 @@ def test_the_shipped_example_loads() -> None:
         example, {"OPENAI_API_KEY": "k", "HEADRACE_LLM_BASE_URL": "http://127.0.0.1:1/v1"}
     )
     assert all(each.unavailable is None for each in catalogue.deployments)
+
+
+def test_the_documented_three_lines_load(models_file: Path) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    examples = [block.split("```")[0] for block in document.split("```toml\n")[1:]]
+    complete = [example for example in examples if "model =" in example]
+    assert len(complete) == 2
+    for example in complete:
+        assert len(example.splitlines()) == 4
+        (deployment,) = _load(models_file, example, OPENAI_API_KEY="k").deployments
+        assert deployment.unavailable is None

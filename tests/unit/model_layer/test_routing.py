@@ -11,7 +11,13 @@ from model_layer.routing import NoRoute, NoRouteCode, RouteDecision, RoutePolicy
 
 
 def _deployment(
-    alias: str, tier: Tier, input_usd: str, output_usd: str, unavailable: str | None = None
+    alias: str,
+    tier: Tier,
+    input_usd: str,
+    output_usd: str,
+    *,
+    unavailable: str | None = None,
+    context_tokens: int = 100_000,
 ) -> Deployment:
     rate = rate_from_usd(Decimal(input_usd))
     return Deployment(
@@ -21,7 +27,7 @@ def _deployment(
         base_url=None,
         key_env=None,
         tier=tier,
-        limits=Limits(),
+        limits=Limits(context_tokens=context_tokens),
         price=Price(rate, rate_from_usd(Decimal(output_usd)), rate, "v"),
         options=ScriptedOptions(),
         unavailable=unavailable,
@@ -57,7 +63,19 @@ def test_the_cheapest_of_a_tier_depends_on_the_request(read: int, write: int, ex
     decision = route(policy, CATALOGUE, input_tokens_bound=read, max_output_tokens=write)
     assert isinstance(decision, RouteDecision)
     assert decision.deployment == expected
-    assert decision.reasons == ("cheapest of 2 available in tier small",)
+    assert decision.reasons == ("cheapest of 2 in tier small",)
+
+
+def test_a_tier_prefers_a_window_that_surely_holds_the_request_and_else_tries() -> None:
+    small = _deployment("small-window", Tier.SMALL, "0", "0", context_tokens=1_000)
+    large = _deployment("large-window", Tier.SMALL, "1", "1", context_tokens=10_000)
+    catalogue = DeploymentCatalogue(default="small-window", deployments=(small, large))
+    chosen = [
+        route(RoutePolicy(tier=Tier.SMALL), catalogue, input_tokens_bound=bound, max_output_tokens=100)
+        for bound in (900, 901, 50_000)
+    ]
+    names = [each.deployment for each in chosen if isinstance(each, RouteDecision)]
+    assert names == ["small-window", "large-window", "small-window"]
 
 
 @pytest.mark.parametrize(
