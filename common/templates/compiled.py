@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, cast
 
-from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
+from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2 import TemplateError as JinjaError
 
 from common.errors import RenderError, TemplateError
@@ -73,9 +73,14 @@ def compile_template(source: str, name: str, *, limits: Limits = DEFAULT_LIMITS)
     """
     try:
         tree = _ENVIRONMENT.parse(source, name, name)
-        variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
+        variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys() - _assigned(tree)
         code = _ENVIRONMENT.compile(tree, name, name)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
     template = Template.from_code(_ENVIRONMENT, code, _ENVIRONMENT.make_globals(None))
     return CompiledTemplate(template, name, source, frozenset(variables), limits)
+
+
+def _assigned(tree: nodes.Template) -> set[str]:
+    """Return the names the template sets itself; Jinja counts those set in one branch only as read from outside."""
+    return {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
