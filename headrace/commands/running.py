@@ -17,7 +17,7 @@ from headrace.local.logs import follow
 from headrace.local.postgres import delete_outside
 from headrace.local.process import Identity, family, send_signal
 from headrace.local.roster import clear_leftovers
-from headrace.local.services import SERVICES
+from headrace.local.services import SERVICES, forget_models_file
 from headrace.local.state import State
 from headrace.local.supervisor import Supervisor
 
@@ -180,6 +180,7 @@ def delete_data(state: State) -> bool:
     try:
         asyncio.run(clear_leftovers(state))
         delete_outside(state)
+        forget_models_file(state)
         state.delete()
     finally:
         state.release()

@@ -79,7 +79,7 @@ async def diagnose(state: State, environ: Mapping[str, str]) -> list[Finding]:
         memory_finding(available_memory_bytes(), running=running),
         *_disk_findings(state, environ),
         packages_finding(missing_wheels()),
-        await asyncio.to_thread(_jars_finding, jars.cache_dir(state.folder, environ)),
+        await asyncio.to_thread(_jars_finding, jars.jar_cache(state.folder, environ)),
     ]
     if running:
         findings += await _running_findings(state)
@@ -159,7 +159,7 @@ def packages_finding(missing: list[str]) -> Finding:
 
 
 def _disk_findings(state: State, environ: Mapping[str, str]) -> Iterator[Finding]:
-    cache = jars.cache_dir(state.folder, environ)
+    cache = jars.jar_cache(state.folder, environ).folder
     for subject, folder in (("disk", state.folder), ("jar cache", cache)):
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         if not os.access(nearest, os.W_OK | os.X_OK):
@@ -174,7 +174,8 @@ def _disk_findings(state: State, environ: Mapping[str, str]) -> Iterator[Finding
             yield disk_finding(subject, folder, shutil.disk_usage(nearest).free)
 
 
-def _jars_finding(folder: Path) -> Finding:
+def _jars_finding(cache: jars.JarCache) -> Finding:
+    folder = cache.folder
     absent = [jar for bundle in JAR_BUNDLES for jar in jars.missing(bundle, folder)]
     if not absent:
         return Finding(Severity.FINE, "jars", "all there and intact; a start needs no network")
@@ -185,8 +186,8 @@ def _jars_finding(folder: Path) -> Finding:
     what = f"{len(absent)} to download ({size_mb:.0f} MB)"
     if damaged:
         what += f", {len(damaged)} of them damaged (such as {damaged[0].file_name})"
-    host = jars.repository_host()
-    if not _reachable(host):
+    host, port = jars.repository_address(cache)
+    if not _reachable(host, port):
         return Finding(
             Severity.WRONG,
             "jars",
@@ -196,9 +197,9 @@ def _jars_finding(folder: Path) -> Finding:
     return Finding(Severity.NOTE, "jars", what, "Nothing to do: the next headrace up downloads them.")
 
 
-def _reachable(host: str) -> bool:
+def _reachable(host: str, port: int) -> bool:
     try:
-        with socket.create_connection((host, 443), timeout=CONNECT_BOUND_S):
+        with socket.create_connection((host, port), timeout=CONNECT_BOUND_S):
             return True
     except OSError:
         return False

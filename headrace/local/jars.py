@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,7 +60,7 @@ class Jar:
             return False
 
 
-@cache
+@lru_cache
 def locked(bundle: str) -> tuple[Jar, ...]:
     """The jars of one bundle, in lock order."""
     jars = []
@@ -74,16 +74,27 @@ def locked(bundle: str) -> tuple[Jar, ...]:
     return tuple(jars)
 
 
-def cache_dir(state_dir: Path, environ: Mapping[str, str]) -> Path:
-    """$HEADRACE_CACHE, else the user's cache folder, else (home not writable) inside the state folder."""
+@dataclass(frozen=True, slots=True)
+class JarCache:
+    """Where jars are kept, and the Maven repository they come from (None: Maven Central)."""
+
+    folder: Path
+    repository: str | None = None
+
+
+def jar_cache(state_dir: Path, environ: Mapping[str, str]) -> JarCache:
+    """$HEADRACE_CACHE, else the user's cache folder, else (home not writable) inside the state folder.
+
+    $HEADRACE_MAVEN_REPOSITORY is for those who have a mirror.
+    """
+    repository = environ.get("HEADRACE_MAVEN_REPOSITORY")
     if chosen := environ.get("HEADRACE_CACHE"):
-        return Path(chosen).expanduser().absolute() / "jars"
+        return JarCache(Path(chosen).expanduser().absolute() / "jars", repository)
     home = environ.get("XDG_CACHE_HOME") or environ.get("HOME", "") + "/.cache"
     shared = Path(home) / "headrace" / "jars"
     nearest = next((folder for folder in (shared, *shared.parents) if folder.exists()), Path("/"))
-    if shared.is_absolute() and os.access(nearest, os.W_OK | os.X_OK):
-        return shared
-    return state_dir / "jars"
+    usable = shared.is_absolute() and os.access(nearest, os.W_OK | os.X_OK)
+    return JarCache(shared if usable else state_dir / "jars", repository)
 
 
 def missing(bundle: str, folder: Path) -> list[Jar]:
@@ -94,23 +105,24 @@ def missing(bundle: str, folder: Path) -> list[Jar]:
         return [jar for jar, is_intact in zip(jars, intact, strict=True) if not is_intact]
 
 
-async def fetch_all(bundle: str, folder: Path, on_missing: MissingReport) -> list[Path]:
+async def fetch_all(bundle: str, cache: JarCache, on_missing: MissingReport) -> list[Path]:
     """``fetch`` beside the event loop; cancelled, it gives up after the downloads in flight."""
     abandoned = threading.Event()
     try:
-        return await asyncio.to_thread(fetch, bundle, folder, on_missing, abandoned)
+        return await asyncio.to_thread(fetch, bundle, cache, on_missing, abandoned)
     except asyncio.CancelledError:
         abandoned.set()
         raise
 
 
-def fetch(bundle: str, folder: Path, on_missing: MissingReport, abandoned: threading.Event) -> list[Path]:
+def fetch(bundle: str, cache: JarCache, on_missing: MissingReport, abandoned: threading.Event) -> list[Path]:
     """Paths of all jars of ``bundle``, downloading what is absent or damaged. Blocks."""
+    folder = cache.folder
     if missing(bundle, folder):
         with _writer_lock(bundle, folder):
-            _download(missing(bundle, folder), folder, on_missing, abandoned)
+            _download(missing(bundle, folder), cache, on_missing, abandoned)
             # Once more: a connection cut at the wrong moment leaves a file that looks complete.
-            _download(missing(bundle, folder), folder, on_missing, abandoned)
+            _download(missing(bundle, folder), cache, on_missing, abandoned)
             if broken := missing(bundle, folder):
                 raise StackError(
                     f"{broken[0].file_name} from the Maven repository is not the file that was locked.",
@@ -135,13 +147,17 @@ def _writer_lock(bundle: str, folder: Path) -> Iterator[None]:
         yield
 
 
-def _download(jars: list[Jar], folder: Path, on_missing: MissingReport, abandoned: threading.Event) -> None:
+def _download(
+    jars: list[Jar], cache: JarCache, on_missing: MissingReport, abandoned: threading.Event
+) -> None:
     if not jars:
         return
     wheel_folder("jgo")
     from jgo.maven import MavenContext  # noqa: PLC0415  an optional package, slow to import, rarely needed
 
-    context = MavenContext(repo_cache=folder, timeout=DOWNLOAD_TIMEOUT_S)
+    folder = cache.folder
+    remote = {"mirror": cache.repository} if cache.repository else None
+    context = MavenContext(repo_cache=folder, remote_repos=remote, timeout=DOWNLOAD_TIMEOUT_S)
     left = {jar: jar.size_bytes for jar in jars}
 
     def fetch_one(jar: Jar) -> None:
@@ -162,12 +178,13 @@ def _download(jars: list[Jar], folder: Path, on_missing: MissingReport, abandone
         raise _download_failed(folder, left, error) from error
 
 
-def repository_host() -> str:
-    """Where jars come from."""
+def repository_address(cache: JarCache) -> tuple[str, int]:
+    """Host and port that jars come from."""
     wheel_folder("jgo")
     from jgo.maven import MavenContext  # noqa: PLC0415  an optional package
 
-    return str(urlsplit(next(iter(MavenContext().remote_repos.values()))).hostname)
+    url = urlsplit(cache.repository or next(iter(MavenContext().remote_repos.values())))
+    return str(url.hostname), url.port or (80 if url.scheme == "http" else 443)
 
 
 def _download_failed(folder: Path, left: Mapping[Jar, int], error: Exception) -> StackError:
@@ -179,7 +196,8 @@ def _download_failed(folder: Path, left: Mapping[Jar, int], error: Exception) ->
         )
     return StackError(
         f"{size} of Kafka and Elasticsearch could not be downloaded: {type(error).__name__}.",
-        "The first start needs the network (Maven Central). What has arrived is kept: run it again.",
+        "The first start needs the network (Maven Central, or $HEADRACE_MAVEN_REPOSITORY). "
+        "What has arrived is kept: run it again.",
     )
 
 

@@ -6,7 +6,8 @@ of a server while it restarts (a client that reconnects in a loop can even conne
 
 import random
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from common.errors import StackError
@@ -90,17 +91,26 @@ def owner_of(port: int) -> str | None:
     inodes = _listening_inodes(port)
     if not inodes:
         return None
+    wanted = {f"socket:[{inode}]" for inode in inodes}
     for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            links = [str(fd.readlink()) for fd in (process / "fd").iterdir()]
-            name = (process / "comm").read_text().strip()
-        except OSError:
-            continue
-        if any(f"socket:[{inode}]" in links for inode in inodes):
-            return f"{name} (pid {process.name})"
+        if process.name.isdigit() and not wanted.isdisjoint(_open_files(process)):
+            return f"{_name(process)} (pid {process.name})"
     return None
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """What a process's file descriptors point to, as far as we may see; they come and go meanwhile."""
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                yield str(descriptor.readlink())
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "a program"
 
 
 def _listening_inodes(port: int) -> set[str]:

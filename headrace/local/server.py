@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import StackError
+from headrace.local.jars import JarCache
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import Child, Command, run_to_end
 from headrace.local.state import Secrets, State
@@ -35,7 +36,7 @@ class Site:
     state: State
     secrets: Secrets
     ports: Mapping[str, int]
-    jar_cache: Path
+    jar_cache: JarCache
     report: Report = silent
 
     def folder(self, name: str) -> Path:

@@ -107,6 +107,12 @@ def write_models_file(state: State) -> None:
         write_private(state.models_file, MODELS_TOML)
 
 
+def forget_models_file(state: State) -> None:
+    """Removes it if nobody has changed it."""
+    if state.models_file.exists() and state.models_file.read_text() == MODELS_TOML:
+        state.models_file.unlink()
+
+
 async def migrate(site: Site, environment: Mapping[str, str]) -> None:
     """Brings the database's schema up to date."""
     await run_to_end("the database schema", _chore(site, environment, "migrate"), MIGRATE_BOUND_S)

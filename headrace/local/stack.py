@@ -75,7 +75,7 @@ class Stack:
         self._free_ports = free_ports
         self._other_ports = tuple(other_ports)
         self._report = report
-        self._jar_cache = jars.cache_dir(self.state.folder, environ)
+        self._jar_cache = jars.jar_cache(self.state.folder, environ)
         self._servers: dict[str, Server] = {}
         self.roster = Roster(self.state)
         self.ports: Mapping[str, int] = {}
