@@ -147,7 +147,8 @@ class IdempotentProducer:
         open_batches: dict[tuple[str, int], _Batch] = {}
         batches: list[_Batch] = []
         timestamp = int(time.time() * 1000)
-        for index, (topic, key, value, headers, partition) in enumerate(records):
+        for index, (topic, key, value, pairs, partition) in enumerate(records):
+            headers = list(pairs)
             where = (topic, partition_of(key, counts[topic]) if partition is None else partition)
             batch = open_batches.get(where)
             if batch is None or not batch.builder.append(

@@ -47,11 +47,13 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(value: bytes | None) -> Manifest:
-    """Return the manifest in a record. Raises UndecodableMessage or UnsupportedVersion: publish nothing then."""
+    """Return the manifest in a record. Raises UndecodableMessage or UnsupportedVersion: do not publish."""
     try:
         fields: dict[str, Any] = orjson.loads(value or b"")
         if fields["v"] != _VERSION:
-            raise UnsupportedVersion(f"a relay manifest of version {fields['v']}; this build reads {_VERSION}")
+            raise UnsupportedVersion(
+                f"a relay manifest of version {fields['v']}; this build reads {_VERSION}"
+            )
         return Manifest(
             installation=UUID(fields["installation"]),
             shard=int(fields["shard"]),

@@ -1,4 +1,6 @@
-"""Everything the relay counts: the closed catalogue of its metrics. Labels are shards and lanes, nothing else."""
+"""Everything the relay counts: the closed catalogue of its metrics. Labels are shards, lanes, paths."""
+
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -45,12 +47,14 @@ class RelayMetrics:
         self.set_aside = Counter(
             "headrace_relay_set_aside_rows", "Rows Kafka refused, now dead letters.", registry=registry
         )
-        self.deleted_partitions = Counter(
+        self.trimmed = Counter(
             "headrace_relay_trimmed_partitions",
             "Partitions whose consumed records were deleted.",
             registry=registry,
         )
-        self.leader = Gauge("headrace_relay_leader", "1 for each shard led here.", ("shard",), registry=registry)
+        self.leader = Gauge(
+            "headrace_relay_leader", "1 for each shard led here.", ("shard",), registry=registry
+        )
         self.unfinished = Gauge(
             "headrace_relay_unfinished_steps",
             "Unfinished steps in Kafka as last measured.",
@@ -63,3 +67,8 @@ class RelayMetrics:
             ("path",),
             registry=registry,
         )
+
+    def note_age(self, path: str, job_id: UUID | None, now_s: float) -> None:
+        """Note how old the job of the oldest row just read is; None: nothing waits."""
+        age_s = 0.0 if job_id is None else max(0.0, now_s - (job_id.int >> 80) / 1000)
+        self.outbox_age.labels(path).set(age_s)

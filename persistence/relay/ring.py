@@ -1,8 +1,8 @@
 """Deficit round robin over the tenants of one lane, in memory: hints, rebuilt from the outbox at any time.
 
-Pure. Every tenant with rows gets its quantum a round; what a release cut off is owed in the next one. The cursor
-spares a release the dead rows at the head of a tenant's queue; a wake drops it, for it may hide a more
-urgent row behind it.
+Pure. Every tenant with rows gets its quantum a round; what a release cut off is owed in the next one. The
+cursor spares a release the dead rows at the head of a tenant's queue; a wake drops it, for it may hide a
+more urgent row behind it.
 """
 
 from collections import OrderedDict

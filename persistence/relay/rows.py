@@ -18,19 +18,19 @@ class RecordMaker:
     def __init__(self, prefix: str) -> None:
         self._names = {int(topic): topic_name(prefix, topic) for topic in Topic}
 
-    def topic(self, row: OutboxRow) -> str:
-        """Return the full topic name of a row. Raises UndecodableMessage for a number nobody knows."""
-        name = self._names.get(row.topic)
-        if name is None:
-            raise UndecodableMessage(f"an outbox row names topic {row.topic}, which does not exist")
-        return name
+    def name(self, topic: int) -> str:
+        """Return a topic's full name, or what to call a number that nobody knows."""
+        return self._names.get(topic, f"topic {topic}")
 
     def record(self, row: OutboxRow) -> Record:
         """Return the record: keyed by job, with the headers stored in the row. Raises UndecodableMessage."""
+        topic = self._names.get(row.topic)
+        if topic is None:
+            raise UndecodableMessage(f"an outbox row names topic {row.topic}, which does not exist")
         key = str(row.job_id).encode()
         if row.headers is None and row.traceparent is None:
-            return Record(self.topic(row), key, row.body)
-        return Record(self.topic(row), key, row.body, _headers(row))
+            return Record(topic, key, row.body)
+        return Record(topic, key, row.body, _headers(row))
 
 
 def _headers(row: OutboxRow) -> Sequence[tuple[str, bytes]]:

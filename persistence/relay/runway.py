@@ -73,16 +73,19 @@ async def measure(offsets: Offsets, groups: Sequence[_Reader]) -> Unfinished:
 
 
 class Runway:
-    """Allowances by lane. Lane 3 (parked messages on their way back) has a runway of its own on top."""
+    """Allowances by lane. Lane 3 (parked messages on their way back) has a runway of its own on top.
 
-    def __init__(self, limit: int, *, shards: int = 1) -> None:
+    ``roused`` is set after each measure: who waits for an allowance looks again.
+    """
+
+    def __init__(self, limit: int, *, shards: int, roused: asyncio.Event) -> None:
         self._limit = limit
         self._shards = shards
         self._allowance = [0] * (INTERIOR_LANE + 1)
         self._released = [0] * (INTERIOR_LANE + 1)
         self._wanted = asyncio.Event()
         self._wanted.set()
-        self.measured = asyncio.Event()
+        self._roused = roused
 
     def allowance(self, lane: int) -> int:
         """Return how many rows of ``lane`` may go now."""
@@ -105,7 +108,7 @@ class Runway:
         free.append((len(LANES) + 1) * self._limit - total)
         self._allowance = [-(-max(0, rows) // self._shards) for rows in free]
         self._released = [now - then for now, then in zip(self._released, released_before, strict=True)]
-        self.measured.set()
+        self._roused.set()
 
     def snapshot(self) -> tuple[int, ...]:
         """Return what has been released since the last measure."""

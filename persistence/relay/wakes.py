@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 
 from common.errors import DatabaseUnavailable
-from persistence.postgres.pool import Pool
+from persistence.postgres.pool import Connection, Pool
+from persistence.postgres.states import ReleaseLane
 from persistence.postgres.wake import CHANNEL, Wake, read_payload
-from persistence.relay.sessions import held_connection
+from persistence.relay.connections import held_connection
 
 _BACKOFF_S = 0.5
 _PROBE_S = 5.0
@@ -44,8 +45,12 @@ class ShardWakes:
 
     def wake_tenants(self, tenants: Iterable[tuple[int, str]]) -> None:
         """Note (lane, tenant) pairs that got rows."""
-        self._tenants.update(tenants)
-        self.steps.set()
+        for lane, tenant_id in tenants:
+            if lane < ReleaseLane.PUBLIC:
+                self._tenants.add((lane, tenant_id))
+                self.steps.set()
+            else:
+                self.public.set()
 
     def take_tenants(self) -> tuple[set[tuple[int, str]], bool]:
         """Return and forget the tenants named, and whether all of them must be looked up."""
@@ -77,13 +82,17 @@ async def keep_listening(pool: Pool, shards: dict[int, ShardWakes]) -> None:
     while True:
         try:
             async with held_connection(pool) as connection:
-                gone = asyncio.Event()
-                connection.add_termination_listener(lambda *_: gone.set())
                 await connection.add_listener(CHANNEL, hear)
                 tell_all(Wake(everything=True))
-                while not gone.is_set():
-                    await wait(gone, _PROBE_S)
-                    await connection.execute("select 1")
+                await _until_lost(connection)
         except DatabaseUnavailable as error:
             log.warning("relay_listener_lost", reason=str(error))
         await asyncio.sleep(_BACKOFF_S)
+
+
+async def _until_lost(connection: Connection) -> None:
+    gone = asyncio.Event()
+    connection.add_termination_listener(lambda *_: gone.set())
+    while not gone.is_set():
+        await wait(gone, _PROBE_S)
+        await connection.execute("select 1")

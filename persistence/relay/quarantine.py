@@ -1,0 +1,71 @@
+"""Rows that Kafka may refuse: suspects are sent alone, the condemned become dead letters, neighbours proceed.
+
+Kept in memory by revision: after a restart the same refusals lead to the same verdicts.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+import structlog
+
+from persistence.postgres import outbox
+from persistence.postgres.outbox import OutboxRow
+from persistence.postgres.pool import Connection
+from persistence.relay.metrics import RelayMetrics
+
+log = structlog.get_logger(__name__)
+
+
+class Quarantine:
+    """The suspects and the condemned of one path."""
+
+    def __init__(self) -> None:
+        self._suspects: set[int] = set()
+        self._condemned: dict[int, str] = {}
+
+    def refuse(self, revs: Sequence[int], reason: str) -> None:
+        """A batch was refused: one row alone is condemned, several are suspects."""
+        if len(revs) == 1:
+            self._suspects.discard(revs[0])
+            self._condemned[revs[0]] = reason
+        else:
+            self._suspects.update(revs)
+
+    def clear(self, revs: Iterable[int]) -> None:
+        """These rows went out, or are gone."""
+        for rev in revs:
+            self._suspects.discard(rev)
+            self._condemned.pop(rev, None)
+
+    def condemned(self, row: OutboxRow) -> str | None:
+        """Return why a row is to be set aside, if it is."""
+        return self._condemned.get(row.rev)
+
+    def batches(self, rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
+        """Return the rows in their order as batches in which each suspect is alone."""
+        if not self._suspects:
+            return [list(rows)] if rows else []
+        batches: list[list[OutboxRow]] = []
+        joinable = False
+        for row in rows:
+            if row.rev in self._suspects:
+                batches.append([row])
+                joinable = False
+            elif joinable:
+                batches[-1].append(row)
+            else:
+                batches.append([row])
+                joinable = True
+        return batches
+
+
+async def set_aside(
+    connection: Connection, row: OutboxRow, *, topic: str, reason: str, exception: str, metrics: RelayMetrics
+) -> None:
+    """Move one row to the dead letters."""
+    headers = "[]"
+    if row.headers is not None:
+        headers = orjson.dumps([["outbox-headers", row.headers.decode("utf-8", "replace")]]).decode()
+    await outbox.set_aside(connection, row, topic=topic, headers=headers, reason=reason, exception=exception)
+    metrics.set_aside.inc()
+    log.warning("relay_row_set_aside", rev=row.rev, job_id=str(row.job_id), topic=topic, reason=reason)
