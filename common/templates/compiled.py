@@ -82,5 +82,5 @@ def compile_template(source: str, name: str, *, limits: Limits = DEFAULT_LIMITS)
 
 
 def _assigned(tree: nodes.Template) -> set[str]:
-    """Return the names the template sets itself; Jinja counts those set in one branch only as read from outside."""
+    """Return the names the template sets itself; Jinja takes those set in one branch for outside ones."""
     return {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}

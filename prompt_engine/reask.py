@@ -1,0 +1,107 @@
+"""Words a re-ask: what to change, in imperatives with JSON Pointers, in few tokens. Pure.
+
+The previous answer is repeated so that the model corrects it instead of starting anew; a long one is cut in
+the middle, and only the first few faults are named: the rest usually goes with them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from common.contracts import PromptPart
+from common.schema import Json, Violation, dump_json
+
+MAX_PREVIOUS_CHARS: Final = 4000
+MAX_FAULTS: Final = 12
+_MAX_SCHEMA_CHARS: Final = 600
+
+_IMPERATIVES: Final[dict[str, str]] = {
+    "type": "make it of type {expected}",
+    "required": "add the member {expected}",
+    "enum": "use one of {expected}",
+    "const": "write {expected}",
+    "format": "write a valid {expected}",
+    "pattern": "match the pattern {expected}",
+    "maxLength": "shorten it to at most {expected} characters",
+    "minLength": "write at least {expected} characters",
+    "maxItems": "keep at most {expected} items",
+    "minItems": "give at least {expected} items",
+    "maxProperties": "keep at most {expected} members",
+    "minProperties": "give at least {expected} members",
+    "maximum": "use a number of at most {expected}",
+    "minimum": "use a number of at least {expected}",
+    "exclusiveMaximum": "use a number below {expected}",
+    "exclusiveMinimum": "use a number above {expected}",
+    "multipleOf": "use a multiple of {expected}",
+    "additionalProperties": "remove {actual}",
+    "unevaluatedProperties": "remove {actual}",
+    "unevaluatedItems": "remove {actual}",
+    "falseSchema": "remove it",
+    "uniqueItems": "remove equal items",
+    "duplicate-key": "write each key once",
+    "truncated": "your answer was cut off before its end; write less",
+    "ambiguous": "send one JSON value, not several",
+}
+
+
+def word_reask(violations: Sequence[Violation], previous_answer: str, schema: Json) -> list[PromptPart]:
+    """Return the messages that continue the conversation: the answer as it was, then what to change."""
+    lines = [f"- {_line(violation, schema)}" for violation in violations[:MAX_FAULTS]]
+    if len(violations) > MAX_FAULTS:
+        lines.append(f"- and {len(violations) - MAX_FAULTS} more faults of this kind")
+    text = "\n".join(("Correct your answer:", *lines, f"Then send the whole {_noun(schema)} again, and nothing else."))
+    request = PromptPart(role="user", content=text)
+    if not previous_answer.strip():
+        return [request]
+    return [PromptPart(role="assistant", content=_cut_middle(previous_answer)), request]
+
+
+def _line(violation: Violation, schema: Json) -> str:
+    pointer = f"{violation.pointer}: " if violation.pointer else ""
+    imperative = _IMPERATIVES.get(violation.keyword)
+    if imperative is not None:
+        return pointer + imperative.format(expected=_shown(violation.expected), actual=_shown(violation.actual))
+    part = _part(schema, violation.pointer)
+    wanted = f"; it must satisfy {part}" if part else ""
+    if violation.keyword == "json":
+        return f"send one {_noun(schema)}{wanted} ({violation.message})"
+    return f"{pointer}{violation.message}{wanted}"
+
+
+def _shown(value: Json) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(v) if not isinstance(v, str) else f'"{v}"' for v in value)
+    return value if isinstance(value, str) else dump_json(value).decode()
+
+
+def _noun(schema: Json) -> str:
+    return (
+        f"JSON {schema['type']}"
+        if isinstance(schema, dict) and schema.get("type") in ("object", "array")
+        else "JSON value"
+    )
+
+
+def _cut_middle(text: str) -> str:
+    if len(text) <= MAX_PREVIOUS_CHARS:
+        return text
+    half = MAX_PREVIOUS_CHARS // 2
+    return f"{text[:half]}\n[…]\n{text[-half:]}"
+
+
+def _part(schema: Json, pointer: str) -> str:
+    """Return the piece of the schema for what stands at ``pointer``, as JSON, if it is found and short."""
+    node: Any = schema
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        node = _child(node, name)
+    text = dump_json(node).decode() if isinstance(node, dict) and node else ""
+    return text if len(text) <= _MAX_SCHEMA_CHARS else ""
+
+
+def _child(node: Any, name: str) -> Any:
+    if not isinstance(node, dict):
+        return None
+    members = node.get("properties")
+    if isinstance(members, dict) and name in members:
+        return members[name]
+    return node.get("items") if name.isdigit() else None
