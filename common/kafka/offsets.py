@@ -99,9 +99,7 @@ class Offsets:
 
         await self._ask_leaders(offsets, request, low_watermark)
 
-    async def _list(
-        self, partitions: Collection[Partition], moment: int, isolation: int
-    ) -> dict[Partition, int]:
+    async def _list(self, partitions: Collection[Partition], moment: int, isolation: int) -> dict[Partition, int]:
         def request(theirs: _ByTopic) -> OffsetRequest:
             topics = [(topic, [(n, moment) for n in theirs[topic]]) for topic in theirs]
             return OffsetRequest(_ANY_REPLICA, isolation, topics)

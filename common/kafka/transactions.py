@@ -31,9 +31,7 @@ COMMIT_S: Final = 3.0
 STOP_S: Final = 1.0
 REQUEST_TIMEOUT_MS: Final = 5_000
 TRANSACTION_TIMEOUT_MS: Final = 15_000  # longer than sends and commit together
-BATCH_BYTES: Final = (
-    256 * 1024
-)  # below the topics' max.message.bytes, so that only single records are refused
+BATCH_BYTES: Final = 256 * 1024  # below the topics' max.message.bytes, so that only single records are refused
 CONCURRENT_BACKOFF_S: Final = 0.002  # aiokafka waits 20 ms for the coordinator to finish the last transaction
 
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, CorruptRecordException)
@@ -151,9 +149,7 @@ class IdempotentProducer:
             headers = list(pairs)
             where = (topic, partition_of(key, counts[topic]) if partition is None else partition)
             batch = open_batches.get(where)
-            if batch is None or not batch.builder.append(
-                timestamp=timestamp, key=key, value=value, headers=headers
-            ):
+            if batch is None or not batch.builder.append(timestamp=timestamp, key=key, value=value, headers=headers):
                 batch = open_batches[where] = _Batch(TopicPartition(*where), self._kafka.create_batch(), [])
                 batches.append(batch)
                 batch.builder.append(timestamp=timestamp, key=key, value=value, headers=headers)

@@ -40,9 +40,7 @@ async def renew(
     connection: Connection, epochs: dict[int, int], owner: UUID, lease_s: float, timeout_s: float
 ) -> set[int]:
     """Prolong the leases held (shard to epoch); return the shards that are still ours."""
-    rows = await connection.fetch(
-        _RENEW, list(epochs), list(epochs.values()), owner, lease_s, timeout=timeout_s
-    )
+    rows = await connection.fetch(_RENEW, list(epochs), list(epochs.values()), owner, lease_s, timeout=timeout_s)
     return {row[0] for row in rows}
 
 

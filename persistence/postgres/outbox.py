@@ -33,15 +33,18 @@ class Installation(NamedTuple):
     shards: int
 
 
+Cursor = tuple[datetime, UUID]  # deadline and id: the order in which a tenant's rows go
+
+
 class Share(NamedTuple):
     """How many rows of one tenant a release may take, and after which (deadline, id) to look."""
 
     tenant_id: str
     rows: int
-    after: tuple[datetime, UUID]
+    after: Cursor
 
 
-FIRST = (datetime.min, UUID(int=0))  # asyncpg writes the naive minimum as '-infinity'
+FIRST: Cursor = (datetime.min, UUID(int=0))  # asyncpg writes the naive minimum as '-infinity'
 
 _INSTALLATION = "select id, shards from installation"
 

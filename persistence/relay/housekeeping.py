@@ -52,9 +52,7 @@ async def trim(offsets: Offsets, prefix: str) -> int:
     return len(before)
 
 
-async def keep_trimming(
-    bootstrap: str, prefix: str, client_id: str, trimmed: Callable[[int], object]
-) -> None:
+async def keep_trimming(bootstrap: str, prefix: str, client_id: str, trimmed: Callable[[int], object]) -> None:
     """Trim every half minute. A Kafka that is away is asked again the next time."""
     while True:
         await asyncio.sleep(PERIOD_S)

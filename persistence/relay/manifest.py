@@ -51,9 +51,7 @@ def decode(value: bytes | None) -> Manifest:
     try:
         fields: dict[str, Any] = orjson.loads(value or b"")
         if fields["v"] != _VERSION:
-            raise UnsupportedVersion(
-                f"a relay manifest of version {fields['v']}; this build reads {_VERSION}"
-            )
+            raise UnsupportedVersion(f"a relay manifest of version {fields['v']}; this build reads {_VERSION}")
         return Manifest(
             installation=UUID(fields["installation"]),
             shard=int(fields["shard"]),

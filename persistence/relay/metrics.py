@@ -17,12 +17,8 @@ class RelayMetrics:
             ("lane",),
             registry=registry,
         )
-        self.published = Counter(
-            "headrace_relay_published_rows", "Public rows committed to Kafka.", registry=registry
-        )
-        self.transactions = Counter(
-            "headrace_relay_transactions", "Kafka transactions committed.", registry=registry
-        )
+        self.published = Counter("headrace_relay_published_rows", "Public rows committed to Kafka.", registry=registry)
+        self.transactions = Counter("headrace_relay_transactions", "Kafka transactions committed.", registry=registry)
         self.transaction_seconds = Histogram(
             "headrace_relay_transaction_seconds",
             "Time of one public batch, from the first send to the deleted rows.",
@@ -41,9 +37,7 @@ class RelayMetrics:
             ("outcome",),
             registry=registry,
         )
-        self.promoted = Counter(
-            "headrace_relay_promoted_rows", "Parked rows whose time had come.", registry=registry
-        )
+        self.promoted = Counter("headrace_relay_promoted_rows", "Parked rows whose time had come.", registry=registry)
         self.set_aside = Counter(
             "headrace_relay_set_aside_rows", "Rows Kafka refused, now dead letters.", registry=registry
         )
@@ -52,9 +46,7 @@ class RelayMetrics:
             "Partitions whose consumed records were deleted.",
             registry=registry,
         )
-        self.leader = Gauge(
-            "headrace_relay_leader", "1 for each shard led here.", ("shard",), registry=registry
-        )
+        self.leader = Gauge("headrace_relay_leader", "1 for each shard led here.", ("shard",), registry=registry)
         self.unfinished = Gauge(
             "headrace_relay_unfinished_steps",
             "Unfinished steps in Kafka as last measured.",

@@ -52,8 +52,6 @@ async def sendable(
             kept.append(row)
             continue
         topic = context.records.name(row.topic)
-        await set_aside(
-            connection, row, topic=topic, reason=reason, exception=exception, metrics=context.metrics
-        )
+        await set_aside(connection, row, topic=topic, reason=reason, exception=exception, metrics=context.metrics)
         quarantine.clear([row.rev])
     return kept, records

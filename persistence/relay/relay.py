@@ -124,9 +124,7 @@ class Relay:
             await self._drain()
             await leases.release()
 
-    async def _lead(
-        self, context: ShardContext, installation: Installation, before: asyncio.Task[None] | None
-    ) -> None:
+    async def _lead(self, context: ShardContext, installation: Installation, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
         runway = Runway(self._runway, shards=installation.shards, roused=context.wakes.steps)
@@ -153,9 +151,7 @@ class Relay:
                     )
                 paths = [
                     group.create_task(keep_in_session("steps", context, StepsPath(context, runway).session)),
-                    group.create_task(
-                        keep_in_session("public", context, PublicPath(context, installation).session)
-                    ),
+                    group.create_task(keep_in_session("public", context, PublicPath(context, installation).session)),
                 ]
                 await asyncio.wait(paths)
                 for helper in helpers:

@@ -102,9 +102,7 @@ class StepsPath:
         ring.settle(turns, given)
         return found
 
-    async def _send(
-        self, connection: Connection, producer: IdempotentProducer, rows: Sequence[OutboxRow]
-    ) -> None:
+    async def _send(self, connection: Connection, producer: IdempotentProducer, rows: Sequence[OutboxRow]) -> None:
         kept, records = await sendable(self._context, connection, self._quarantine, rows)
         for batch in self._quarantine.batches(kept):
             try:
