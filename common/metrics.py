@@ -19,9 +19,7 @@ class RunnerMetrics:
             ["error"],
             registry=registry,
         )
-        self._by_kind = {
-            kind: finished.labels(kind) for kind in ("forward", "retry", "hold", "reject", "done")
-        }
+        self._by_kind = {kind: finished.labels(kind) for kind in ("forward", "retry", "hold", "reject", "done")}
 
     def finished(self, outcome: Outcome) -> None:
         """Count one finished delivery."""

@@ -84,9 +84,9 @@ STAGES: dict[str, StageSpec] = {
     spec.name: spec
     for spec in (
         StageSpec("ingestion", (), (), 8000),
-        StageSpec("prompt_engine", tuple(STEPS_OF.values()), tuple(PROMPTS_OF.values()) + (Topic.COMPLETIONS,), 8001),
+        StageSpec("prompt_engine", tuple(STEPS_OF.values()), (*PROMPTS_OF.values(), Topic.COMPLETIONS), 8001),
         StageSpec("model_layer", tuple(PROMPTS_OF.values()), (Topic.COMPLETIONS,), 8002),
-        StageSpec("output_validation", (Topic.COMPLETIONS,), tuple(STEPS_OF.values()) + (Topic.VERDICTS,), 8003),
+        StageSpec("output_validation", (Topic.COMPLETIONS,), (*STEPS_OF.values(), Topic.VERDICTS), 8003),
         StageSpec("persistence", (Topic.VERDICTS,), (*STEPS_OF.values(), Topic.OUTPUTS, Topic.EVENTS), 8004),
         StageSpec("indexer", (Topic.OUTPUTS,), (), 8004),
     )

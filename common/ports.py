@@ -114,7 +114,8 @@ class ReserveDecision:
     """The ledger's answer.
 
     GRANTED: call now, as attempt ``attempt``. ANSWERED: do not call, ``answer`` is there. FAILED: the last
-    attempt allowed has failed, ``reason`` is its error code. IN_FLIGHT: this very worker is calling already. LEASED: another live worker is, until ``until`` (Unix seconds).
+    attempt allowed has failed, ``reason`` is its error code. IN_FLIGHT: this very worker is calling already.
+    LEASED: another live worker is, until ``until`` (Unix seconds).
     SUPERSEDED: this attempt failed and its successor is on its way. CLOSED: the job has ended. EXPIRED: its
     deadline has passed. HELD: a budget is exhausted (the hold is committed). WAIT: outstanding reservations
     stand in the way; try again.

@@ -5,19 +5,28 @@ on stderr and exit code 2.
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
 
-from common.errors import ConfigurationError
+from common.errors import ConfigurationError, HeadraceError
 from common.settings import Settings, load_settings
 from common.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class StoppedWhileStarting(HeadraceError):
+    """A signal came while the service was still waiting for what it needs: nothing is under way, so it leaves."""
+
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
@@ -42,8 +51,24 @@ async def _until_signal(service: str, settings: Settings, main: Main) -> None:
     gc.collect()
     gc.freeze()
     log.info("started")
-    await main(settings, stop)
+    with contextlib.suppress(StoppedWhileStarting):
+        await main(settings, stop)
     log.info("stopped")
+
+
+async def unless_stopped(stop: asyncio.Event, wanted: Coroutine[Any, Any, T]) -> T:
+    """Return what ``wanted`` gives, or raise StoppedWhileStarting once ``stop`` is set."""
+    task = asyncio.create_task(wanted)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise StoppedWhileStarting
+    finally:
+        for each in (task, stopping):
+            each.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
 
 
 async def run_together(stop: asyncio.Event, *work: Awaitable[None]) -> None:

@@ -36,7 +36,7 @@ _ID_BYTES: Final = 16
 _log = structlog.get_logger(__name__)
 
 
-def connect(url: SecretStr) -> "redis.asyncio.Redis[bytes]":
+def connect(url: SecretStr) -> redis.asyncio.Redis:
     """Return a client that connects when first used, never retries and never waits longer than a second."""
     return redis.asyncio.Redis.from_url(
         url.get_secret_value(),
@@ -147,7 +147,7 @@ class RedisEndings:
             await subscription.subscribe(self._channel)
             yield subscription
         finally:
-            await subscription.aclose()
+            await subscription.aclose()  # type: ignore[no-untyped-call]  # the client lacks the annotation
 
     async def _listen(self, subscription: PubSub) -> None:
         asked = False

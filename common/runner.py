@@ -143,9 +143,7 @@ class Runner:
                 self._room.clear()
                 await self._room.wait()
                 return
-            batch = await self._consumer.fetch(
-                max_records=min(room, self._batch_size), timeout_s=_FETCH_WAIT_S
-            )
+            batch = await self._consumer.fetch(max_records=min(room, self._batch_size), timeout_s=_FETCH_WAIT_S)
             self._prefix.delivered(batch)
             for delivery in batch:
                 task = asyncio.create_task(self._one(delivery))
@@ -186,7 +184,7 @@ class Runner:
             return await self._stage.handle(batch)
         except InfrastructureError:
             raise
-        except Exception as bug:  # noqa: BLE001 - the isolation point of stages: one bad message stays alone (P6)
+        except Exception as bug:
             if len(batch) > 1:
                 half = len(batch) // 2
                 return [*await self._outcomes(batch[:half]), *await self._outcomes(batch[half:])]
@@ -217,9 +215,7 @@ class Runner:
         except RecordRefused as refusal:
             await self._act_alone(batch, outcomes, refusal)
 
-    async def _act_alone(
-        self, batch: Sequence[Delivery], outcomes: Sequence[Outcome], refusal: RecordRefused
-    ) -> None:
+    async def _act_alone(self, batch: Sequence[Delivery], outcomes: Sequence[Outcome], refusal: RecordRefused) -> None:
         """Send each delivery's records on their own; a delivery whose record Kafka cannot take is set aside."""
         if len(batch) == 1:
             letter = _letter(self._spec.name, batch[0], Reject(refusal.reason, type(refusal).__name__))

@@ -64,9 +64,7 @@ def make_runner(
 
 def make_producer(name: str, settings: Settings) -> WorkProducer:
     """Return the one producer of a process."""
-    return WorkProducer(
-        settings.kafka_bootstrap, settings.installation, client_id=f"{settings.installation}.{name}"
-    )
+    return WorkProducer(settings.kafka_bootstrap, settings.installation, client_id=f"{settings.installation}.{name}")
 
 
 def make_registry(name: str) -> CollectorRegistry:

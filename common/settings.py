@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address the HTTP endpoints listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="ingestion's port")
     health_port: int | None = Field(default=None, ge=0, le=65535, description="health port of the other stages")
+    metrics_public: bool = Field(default=False, description="serve /metrics to callers beyond this machine")
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
 
     pool_size: int = Field(default=8, ge=2, le=100, description="Postgres connections of one process")

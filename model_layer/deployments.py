@@ -128,9 +128,7 @@ def load_deployments(path: Path, environ: Mapping[str, str]) -> DeploymentCatalo
     aliases = [each.alias for each in deployments]
     twice = sorted({alias for alias in aliases if aliases.count(alias) > 1})
     if twice:
-        raise ConfigurationError(
-            f"{path}: two deployments are called {twice[0]!r}. Give one another `alias`."
-        )
+        raise ConfigurationError(f"{path}: two deployments are called {twice[0]!r}. Give one another `alias`.")
     if "default" in aliases:
         raise ConfigurationError(
             f"{path}: a deployment is called 'default', which names whichever is. Give it another `alias`."
@@ -195,9 +193,7 @@ def _endpoint(
     """The checked base URL, and what is missing in the environment."""
     if not kind.networked:
         if table.base_url is not None or table.key_env is not None:
-            raise ConfigurationError(
-                f"{where}: provider {kind.name!r} calls nobody. Remove `base_url` and `key_env`."
-            )
+            raise ConfigurationError(f"{where}: provider {kind.name!r} calls nobody. Remove `base_url` and `key_env`.")
         return None, None
     written = table.base_url or kind.default_base_url
     if written is None:
@@ -237,9 +233,7 @@ def _refusal(error: ValidationError, where: str) -> ConfigurationError:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return ConfigurationError(
-            f"{where}: unknown key {key!r}. Remove it, or see docs/models.md for its name."
-        )
+        return ConfigurationError(f"{where}: unknown key {key!r}. Remove it, or see docs/models.md for its name.")
     if first["type"] == "missing" and key.startswith("price."):
         return UnpricedModelError(f"{where}: `{key}` is missing. Write {_PRICE_MEND}.")
     return ConfigurationError(f"{where}: `{key}`: {first['msg']}. docs/models.md says what it takes.")

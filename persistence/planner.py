@@ -156,9 +156,7 @@ def _fail(
     kind = EventType.EXPIRED if expired else EventType.FAILED
     made.records.append(event_row(job, kind, failure, now, source, shards))
     state = JobState.EXPIRED if expired else JobState.FAILED
-    made.endings.append(
-        Ending(job, state, StepState.FAILED, verdict, failure, *_totals(rows), events=1, lineage=None)
-    )
+    made.endings.append(Ending(job, state, StepState.FAILED, verdict, failure, *_totals(rows), events=1, lineage=None))
 
 
 def _totals(rows: Sequence[LedgerRow]) -> tuple[int, int, int, int]:

@@ -168,9 +168,7 @@ def _spend(
             return ReserveDecision(ReserveKind.HELD, attempt, reason=reason)
     for budget in budgets:
         if budget.settled_nanos + budget.reserved_nanos + item.amount_nanos > budget.limit_nanos:
-            return ReserveDecision(
-                ReserveKind.WAIT, attempt, reason=f"{budget.scope} budget: calls in flight"
-            )
+            return ReserveDecision(ReserveKind.WAIT, attempt, reason=f"{budget.scope} budget: calls in flight")
     for budget in budgets:
         budget.reserved_nanos += item.amount_nanos
     decided.granted.append((item, attempt, tuple(sorted(b.budget_id for b in budgets))))

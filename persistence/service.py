@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
 
 import structlog
 
 from common.errors import BrokerUnavailable
 from common.kafka.admin import create_topics
-from common.ports import HealthProbe
+from common.process import run_together, unless_stopped
 from common.redis import EndingsPublisher
-from common.process import run_together
 from common.service import JoinedProbe, health_page, make_producer, make_registry, make_runner
 from common.settings import Settings
-from persistence.indexer import Indexer, SearchProbe
+from persistence.indexer import Indexer
 from persistence.postgres.installation import wait_for_installation
 from persistence.postgres.parking import PostgresParking
 from persistence.postgres.pool import PostgresProbe, wait_for_pool
@@ -53,33 +53,38 @@ async def wait_for_topics(settings: Settings, shards: int) -> None:
 async def _run(settings: Settings, stop: asyncio.Event, parts: Collection[str]) -> None:
     registry = make_registry(NAME)
     url = settings.database_url.get_secret_value()
-    pool = await wait_for_pool(url, size=settings.pool_size, application=NAME)
-    installation = await wait_for_installation(pool)
-    producer = make_producer(NAME, settings)
-    parking = PostgresParking(pool, shards=installation.shards, source=settings.installation)
-    endings = EndingsPublisher(settings.redis_url, settings.installation, registry) if settings.redis_url else None
-    needs: list[HealthProbe] = [PostgresProbe(pool)]
-    work: list[Awaitable[None]] = []
-    if "writer" in parts:
-        writer = Writer(pool, endings, source=settings.installation, shards=installation.shards)
-        runner = make_runner("persistence", writer, settings, producer, parking, registry)
-        needs.append(JoinedProbe(runner))
-        work.append(runner.run(stop))
-    if "relay" in parts:
-        relay = Relay(settings, pool, installation, registry)
-        work.append(relay.run(stop))
-    indexer = None
-    if "indexer" in parts and settings.elasticsearch_url is not None:
-        indexer = Indexer(settings.elasticsearch_url, settings.installation)
-        work.append(make_runner("indexer", indexer, settings, producer, parking, registry).run(stop))
-    try:
-        async with health_page(NAME, settings, registry, *needs):
-            await wait_for_topics(settings, installation.shards)
-            await run_together(stop, *work)
-    finally:
-        await producer.close()
-        if endings is not None:
-            await endings.close()
-        if indexer is not None:
-            await indexer.close()
-        pool.terminate()
+    async with health_page(NAME, settings, registry) as health, AsyncExitStack() as cleanup:
+        health.started = False
+        pool = await unless_stopped(stop, wait_for_pool(url, size=settings.pool_size, application=NAME))
+        cleanup.callback(pool.terminate)
+        installation = await unless_stopped(stop, wait_for_installation(pool))
+        await unless_stopped(stop, wait_for_topics(settings, installation.shards))
+        health.need(PostgresProbe(pool))
+        producer = make_producer(NAME, settings)
+        cleanup.push_async_callback(producer.close)
+        parking = PostgresParking(pool, shards=installation.shards, source=settings.installation)
+        work: list[Awaitable[None]] = []
+        if "writer" in parts:
+            endings = None
+            if settings.redis_url is not None:
+                endings = EndingsPublisher(settings.redis_url, settings.installation, registry)
+                cleanup.push_async_callback(endings.close)
+            writer = Writer(pool, endings, source=settings.installation, shards=installation.shards)
+            runner = make_runner("persistence", writer, settings, producer, parking, registry)
+            health.need(JoinedProbe(runner))
+            work.append(runner.run(stop))
+        if "relay" in parts:
+            relay = Relay(
+                database_url=url,
+                bootstrap=settings.kafka_bootstrap,
+                prefix=settings.installation,
+                runway=settings.runway,
+                registry=registry,
+            )
+            work.append(relay.run(stop))
+        if "indexer" in parts and settings.elasticsearch_url is not None:
+            indexer = Indexer(settings.elasticsearch_url, settings.installation)
+            cleanup.push_async_callback(indexer.close)
+            work.append(make_runner("indexer", indexer, settings, producer, parking, registry).run(stop))
+        health.started = True
+        await run_together(stop, *work)

@@ -63,8 +63,8 @@ class ViolationNote(_Frozen):
     pointer: str
     keyword: str
     message: str
-    expected: str | None = None
-    actual: str | None = None
+    expected: Any = None
+    actual: Any = None
 
 
 class Reask(_Frozen):

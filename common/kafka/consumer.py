@@ -41,9 +41,7 @@ Revoked = Callable[[], Awaitable[None]]
 class WorkConsumer:
     """One member of a stage's consumer group."""
 
-    def __init__(
-        self, bootstrap: str, prefix: str, stage: str, topics: Sequence[Topic], *, on_revoked: Revoked
-    ):
+    def __init__(self, bootstrap: str, prefix: str, stage: str, topics: Sequence[Topic], *, on_revoked: Revoked):
         self._bootstrap = bootstrap
         self._group = group_name(prefix, stage)
         self._topics = {topic_name(prefix, topic): topic for topic in topics}

@@ -1,21 +1,12 @@
 """What every process asks once: this installation's id and its shard count."""
 
 import asyncio
-from dataclasses import dataclass
-from uuid import UUID
 
 import asyncpg
 
 from common.errors import DatabaseUnavailable
+from persistence.postgres.outbox import Installation, installation
 from persistence.postgres.pool import Pool, connection
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """``id`` names this database's history (a restored copy gets a new one); ``shards`` never changes."""
-
-    id: UUID
-    shards: int
 
 
 async def wait_for_installation(pool: Pool) -> Installation:
@@ -24,10 +15,7 @@ async def wait_for_installation(pool: Pool) -> Installation:
     while True:
         try:
             async with connection(pool) as lent:
-                row = await lent.fetchrow("select id, shards from installation")
-            if row is not None:
-                return Installation(row["id"], row["shards"])
+                return await installation(lent)
         except (DatabaseUnavailable, asyncpg.UndefinedTableError):
-            pass
-        await asyncio.sleep(delay_s)
-        delay_s = min(2.0, delay_s * 2)
+            await asyncio.sleep(delay_s)
+            delay_s = min(2.0, delay_s * 2)

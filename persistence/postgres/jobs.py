@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 
 from common.contracts import EventType
+from common.ids import shard_of
 from common.ports import AttemptView, BatchView, JobView, Submission, SubmitResult
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.records import JobRow, event_row, insert_public
@@ -43,7 +44,7 @@ _LIST = f"""
                                      when 'running' then j.hold_reason is null and {_RUNNING}
                                      else j.hold_reason is null and not {_RUNNING} end))
  order by j.id desc limit $6
-"""  # noqa: S608 - as above
+"""
 
 _BATCH = """
 select b.id, b.tenant_id, b.total, b.created_at, s.states, s.cost
@@ -111,9 +112,7 @@ class PostgresJobStore:
     async def attempts(self, tenant_id: str, job_id: UUID) -> Sequence[AttemptView] | None:
         """Return the ledger rows of one job, or None where the tenant has no such job."""
         async with connection(self._pool) as lent:
-            known = await lent.fetchval(
-                "select 1 from jobs where id = $1 and tenant_id = $2", job_id, tenant_id
-            )
+            known = await lent.fetchval("select 1 from jobs where id = $1 and tenant_id = $2", job_id, tenant_id)
             rows = await lent.fetch(_ATTEMPTS, job_id) if known else None
         return None if rows is None else [_attempt_view(row) for row in rows]
 
@@ -143,17 +142,10 @@ class PostgresJobStore:
         await lent.execute(
             "delete from outbox o where o.shard = $2 and o.lane < 4 and o.job_id = $1 and o.id = any($3)",
             job.job_id,
-            self._shard_of(job.job_id),
+            shard_of(job.job_id, self._shards),
             job.interior_message_ids(await self._known_steps(lent, job.job_id)),
         )
-        await insert_public(
-            lent, [event_row(job, EventType.CANCELLED, None, now, self._source, self._shards)]
-        )
-
-    def _shard_of(self, job_id: UUID) -> int:
-        from common.ids import shard_of
-
-        return shard_of(job_id, self._shards)
+        await insert_public(lent, [event_row(job, EventType.CANCELLED, None, now, self._source, self._shards)])
 
     async def _known_steps(self, lent: Connection, job_id: UUID) -> list[tuple[str, int, int]]:
         rows = await lent.fetch(

@@ -37,16 +37,12 @@ class PostgresKeyStore:
     async def create(self, tenant_id: str, scopes: Sequence[str]) -> str:
         """Make a key (and the tenant, if new) and return its secret, which is not kept."""
         if not _TENANT.match(tenant_id):
-            raise ConfigurationError(
-                f"tenant {tenant_id!r} is not a name: use a-z, 0-9 and '-', at most 63 characters"
-            )
+            raise ConfigurationError(f"tenant {tenant_id!r} is not a name: use a-z, 0-9 and '-', at most 63 characters")
         if unknown := sorted(set(scopes) - SCOPES):
             raise ConfigurationError(f"unknown scope {unknown[0]!r}: use {', '.join(sorted(SCOPES))}")
         secret = "hr_" + secrets.token_urlsafe(32)
         async with transaction(self._pool) as lent:
-            await lent.execute(
-                "insert into tenants (tenant_id) values ($1) on conflict do nothing", tenant_id
-            )
+            await lent.execute("insert into tenants (tenant_id) values ($1) on conflict do nothing", tenant_id)
             await lent.execute(
                 "insert into api_keys (tenant_id, key_id, key_hash, scopes) values ($1, $2, $3, $4)",
                 tenant_id,

@@ -80,7 +80,8 @@ class PostgresLedger:
     async def reserve(self, items: Sequence[Reservation]) -> Sequence[ReserveDecision]:
         """Commit a ledger row for each call that may be made, and say what became of the others."""
         keys = {(i.ref.job_id, i.ref.step, i.ref.item) for i in items}
-        if len(keys) == len(items) and await self._reserve_whole(items):
+        plain = len(keys) == len(items) and all(i.ref.attempt <= i.max_attempts for i in items)
+        if plain and await self._reserve_whole(items):
             return [ReserveDecision(ReserveKind.GRANTED, item.ref.attempt) for item in items]
         for _ in range(_DEADLOCK_TRIES):
             try:
@@ -148,7 +149,7 @@ class PostgresLedger:
                 )
         except asyncpg.UniqueViolationError:
             return False
-        return bool(granted) and all(item.ref.attempt <= item.max_attempts for item in items)
+        return bool(granted)
 
     async def _reserve_each(self, items: Sequence[Reservation]) -> list[ReserveDecision]:
         job_ids = sorted({item.ref.job_id for item in items})
@@ -239,18 +240,14 @@ class PostgresLedger:
                 [b.reserved_nanos for b in budgets],
             )
         if decided.released:
-            await lent.execute(
-                "update jobs set hold_reason = null where id = any($1)", list(decided.released)
-            )
+            await lent.execute("update jobs set hold_reason = null where id = any($1)", list(decided.released))
         await self._hold(lent, decided)
 
     async def _hold(self, lent: Connection, decided: Decided) -> None:
         """Write holds in the transaction that read the state: the job's reason, its message, its event."""
         if not decided.held:
             return
-        await hold(
-            lent, {item.ref.job_id: reason for item, reason in decided.held}, self._source, self._shards
-        )
+        await hold(lent, {item.ref.job_id: reason for item, reason in decided.held}, self._source, self._shards)
         parked = [
             ParkedMessage(
                 message_id=item.ref.message_id("prompts"),

@@ -83,7 +83,5 @@ class PostgresParking:
     async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
         """Return the inputs of jobs, byte for byte as they were received."""
         async with connection(self._pool) as lent:
-            rows = await lent.fetch(
-                "select job_id, body from job_inputs where job_id = any($1)", list(job_ids)
-            )
+            rows = await lent.fetch("select job_id, body from job_inputs where job_id = any($1)", list(job_ids))
         return {row["job_id"]: row["body"] for row in rows}

@@ -40,8 +40,6 @@ class PostgresRecipes:
     async def bundle(self, content_hash: str) -> Mapping[str, str] | None:
         """Return the files of a published version."""
         async with connection(self._pool) as lent:
-            found = await lent.fetchval(
-                "select bundle from recipes where content_hash = $1 limit 1", content_hash
-            )
+            found = await lent.fetchval("select bundle from recipes where content_hash = $1 limit 1", content_hash)
         files: dict[str, str] | None = json.loads(found) if found else None
         return files

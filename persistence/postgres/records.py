@@ -121,9 +121,7 @@ def event_row(
         "failure": failure.model_dump() if failure else None,
         "at": now.isoformat(),
     }
-    return _row(
-        job, derive(job.job_id, f"event:{sequence}"), kind.value, Topic.EVENTS, body, now, source, shards
-    )
+    return _row(job, derive(job.job_id, f"event:{sequence}"), kind.value, Topic.EVENTS, body, now, source, shards)
 
 
 def _row(

@@ -244,9 +244,7 @@ def _queue() -> None:
         sa.Column("shard", sa.SmallInteger(), nullable=False),
         sa.Column("lane", sa.SmallInteger(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column(
-            "deadline", sa.DateTime(timezone=True), server_default=sa.text("'infinity'"), nullable=False
-        ),
+        sa.Column("deadline", sa.DateTime(timezone=True), server_default=sa.text("'infinity'"), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("topic", sa.SmallInteger(), nullable=False),
         sa.Column("job_id", sa.Uuid(), nullable=False),
