@@ -12,7 +12,14 @@ from typing import Any, Final, TextIO
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from common.errors import HeadraceError
 
@@ -89,6 +96,7 @@ def new_registry(service: str, version: str) -> CollectorRegistry:
 
     Metrics are made by their owners' constructors, which take the registry; nothing registers at import.
     """
+    disable_created_metrics()  # a second series for each counter, which nobody reads
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

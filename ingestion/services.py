@@ -1,0 +1,45 @@
+"""What the API serves from: bound by the composition root once Postgres answers, refused until then."""
+
+from dataclasses import dataclass
+
+from common.errors import RequestError
+from common.ports import JobStore, Search
+from common.recipes import RecipeCatalogue
+from ingestion.keys import KeyRing
+from ingestion.longpoll import LongPolls
+from ingestion.problems import refuse
+from ingestion.submit import SubmitRoutes
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All parts that need Postgres, and search where it is configured."""
+
+    keys: KeyRing
+    jobs: JobStore
+    submit: SubmitRoutes
+    polls: LongPolls
+    catalogue: RecipeCatalogue
+    search: Search | None
+
+
+class Opening:
+    """Holds the services from the moment they are there."""
+
+    def __init__(self) -> None:
+        self._services: Services | None = None
+
+    def open(self, services: Services) -> None:
+        """Serve from now on."""
+        self._services = services
+
+    @property
+    def services(self) -> Services:
+        """The services. Raises RequestError (503) while there are none."""
+        if self._services is None:
+            raise _starting()
+        return self._services
+
+
+def _starting() -> RequestError:
+    return refuse("starting", "The service waits for its database. Try again.")
