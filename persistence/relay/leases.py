@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from common.errors import DatabaseUnavailable
@@ -49,7 +50,7 @@ class Leases:
             try:
                 async with held_connection(self._pool) as connection:
                     await self._serve(connection)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                 log.warning("relay_lease_unreachable", reason=str(error))
             await self._drop_expired()
             await asyncio.sleep(POLL_S)
@@ -59,7 +60,7 @@ class Leases:
         try:
             async with held_connection(self._pool) as connection:
                 await leadership.release(connection, self._owner, _ANSWER_S)
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             log.warning("relay_lease_not_released", reason=str(error))
 
     async def _serve(self, connection: Connection) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.clock import system_clock
-from common.errors import RecordRefused
+from common.errors import ConfigurationError, RecordRefused
 from common.kafka.offsets import Partition
-from common.kafka.transactions import Record, TransactionalProducer
+from common.kafka.transactions import Extent, Record, TransactionalProducer
 from common.pipeline import TOPICS, Topic, topic_name
 from persistence.postgres import outbox
 from persistence.postgres.outbox import Installation, OutboxRow
 from persistence.postgres.pool import Connection
+from persistence.relay.appetite import Appetite
 from persistence.relay.connections import held_connection
 from persistence.relay.manifest import Manifest, encode, manifest_key
 from persistence.relay.path import ShardContext, sendable
@@ -35,6 +36,7 @@ class PublicPath:
         self._context = context
         self._installation = installation
         self._quarantine = Quarantine()
+        self._appetite = Appetite(BATCH_ROWS)
         self._manifests = Partition(topic_name(context.prefix, Topic.MANIFEST), context.shard)
         self._topics = [topic_name(context.prefix, spec.topic) for spec in TOPICS.values() if spec.public]
 
@@ -51,11 +53,12 @@ class PublicPath:
             await self._recover(connection, producer)
             while not context.stopping.is_set():
                 context.wakes.public.clear()
-                rows = await outbox.public(connection, context.shard, BATCH_ROWS)
+                rows = await outbox.public(connection, context.shard, self._appetite.rows)
                 context.metrics.note_age("public", rows[0].job_id if rows else None, system_clock())
                 if not rows:
                     await wait(context.wakes.public, REFRESH_S)
                     continue
+                self._appetite.fed(sum(len(row.body) for row in rows))
                 kept, records = await sendable(context, connection, self._quarantine, rows)
                 for batch in self._quarantine.batches(kept):
                     await self._publish(connection, producer, batch, [records[row.rev] for row in batch])
@@ -84,10 +87,7 @@ class PublicPath:
         except RecordRefused as error:
             self._quarantine.refuse([revs[index] for index in error.suspects], error.reason)
             raise
-        manifest = Manifest(self._installation.id, context.shard, context.epoch, tuple(revs), tuple(extents))
-        extents += await producer.send(
-            [Record(self._manifests.topic, manifest_key(context.shard), encode(manifest), (), context.shard)]
-        )
+        extents += await self._send_manifest(producer, revs, extents)
         await producer.commit()
         await settle_extents(producer.offsets, extents)
         await outbox.delete_public(connection, context.shard, revs)
@@ -95,3 +95,17 @@ class PublicPath:
         context.metrics.published.inc(len(batch))
         context.metrics.transactions.inc()
         context.metrics.transaction_seconds.observe(time.monotonic() - began)
+
+    async def _send_manifest(
+        self, producer: TransactionalProducer, revs: Sequence[int], extents: Sequence[Extent]
+    ) -> list[Extent]:
+        shard, epoch = self._context.shard, self._context.epoch
+        manifest = Manifest(self._installation.id, shard, epoch, tuple(revs), tuple(extents))
+        try:
+            return await producer.send(
+                [Record(self._manifests.topic, manifest_key(shard), encode(manifest), (), shard)]
+            )
+        except RecordRefused as error:
+            raise ConfigurationError(
+                f"Kafka refuses the relay's manifest: raise max.message.bytes of {self._manifests.topic}"
+            ) from error

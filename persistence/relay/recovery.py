@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from common.errors import BrokerUnavailable
+from common.errors import BrokerUnavailable, ConfigurationError
 from common.kafka.logreading import read_stretch
 from common.kafka.offsets import Offsets, Partition
 from common.kafka.transactions import Extent, TransactionalProducer
@@ -102,6 +102,8 @@ class Recovery:
     async def run(self) -> tuple[Manifest | None, Closing]:
         """Close what hangs; return the newest manifest, whose rows are out, and how it was closed."""
         offsets = self._producer.offsets
+        if self._manifests not in await offsets.partitions([self._manifests.topic]):
+            raise ConfigurationError(f"topic {self._manifests.topic} needs a partition for each relay shard")
         writable = [*await offsets.partitions(self._topics), self._manifests]
         found = await self._look(writable)
         closing = closing_of(found)

@@ -4,7 +4,6 @@ At least once: rows are deleted after Kafka's acknowledgement, and what they cau
 cursors and suspects are hints in memory; a session that ends by any error leaves nothing behind but rows.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -15,6 +14,7 @@ from common.kafka.transactions import IdempotentProducer
 from persistence.postgres import outbox
 from persistence.postgres.outbox import FIRST, Cursor, OutboxRow, Share
 from persistence.postgres.pool import Connection
+from persistence.relay.appetite import Appetite
 from persistence.relay.connections import held_connection
 from persistence.relay.path import ShardContext, sendable
 from persistence.relay.quarantine import Quarantine
@@ -37,6 +37,7 @@ class StepsPath:
         self._context = context
         self._runway = runway
         self._quarantine = Quarantine()
+        self._appetites = [Appetite(RELEASE_ROWS) for _ in _ORDER]
 
     async def session(self) -> None:
         """Release until an error ends the session. Begin another then: the producer is dead."""
@@ -90,7 +91,8 @@ class StepsPath:
         return len(read)
 
     async def _turns(self, connection: Connection, ring: Ring[Cursor], lane: int) -> list[OutboxRow]:
-        turns = ring.plan(min(RELEASE_ROWS, self._runway.allowance(lane)))
+        appetite = self._appetites[lane]
+        turns = ring.plan(min(appetite.rows, self._runway.allowance(lane)))
         if not turns:
             return []
         shares = [Share(tenant_id, rows, after or FIRST) for tenant_id, rows, after in turns]
@@ -100,6 +102,7 @@ class StepsPath:
             before = given.get(row.tenant_id)
             given[row.tenant_id] = Given(before.rows + 1 if before else 1, (row.deadline, row.id))
         ring.settle(turns, given)
+        appetite.fed(sum(len(row.body) for row in found))
         return found
 
     async def _send(self, connection: Connection, producer: IdempotentProducer, rows: Sequence[OutboxRow]) -> None:
@@ -120,12 +123,10 @@ async def keep_promoting(context: ShardContext) -> None:
     async with held_connection(context.pool) as connection:
         while True:
             context.wakes.later.clear()
-            promoted = await outbox.promote(connection, context.shard, RELEASE_ROWS)
-            if promoted:
-                context.metrics.promoted.inc(len(promoted))
-                context.wakes.wake_tenants(promoted)
-            if len(promoted) == RELEASE_ROWS:
-                await asyncio.sleep(0)
-                continue
             due_s = await outbox.next_due_s(connection, context.shard)
-            await wait(context.wakes.later, REFRESH_S if due_s is None else min(REFRESH_S, max(0.0, due_s)))
+            if due_s is None or due_s > 0:
+                await wait(context.wakes.later, REFRESH_S if due_s is None else min(REFRESH_S, due_s))
+                continue
+            promoted = await outbox.promote(connection, context.shard, RELEASE_ROWS)
+            context.metrics.promoted.inc(len(promoted))
+            context.wakes.wake_tenants(promoted)

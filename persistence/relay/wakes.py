@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import asyncpg
 import structlog
 
 from common.errors import DatabaseUnavailable
@@ -85,7 +86,7 @@ async def keep_listening(pool: Pool, shards: dict[int, ShardWakes]) -> None:
                 await connection.add_listener(CHANNEL, hear)
                 tell_all(Wake(everything=True))
                 await _until_lost(connection)
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             log.warning("relay_listener_lost", reason=str(error))
         await asyncio.sleep(_BACKOFF_S)
 
