@@ -37,6 +37,4 @@ def _local_key(state: State) -> str:
     try:
         return state.api_key_file.read_text().strip()
     except FileNotFoundError as error:
-        raise StackError(
-            "There is no API key.", "Set HEADRACE_API_KEY to one of the installation."
-        ) from error
+        raise StackError("There is no API key.", "Set HEADRACE_API_KEY to one of the installation.") from error

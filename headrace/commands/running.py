@@ -23,6 +23,8 @@ from headrace.local.supervisor import Supervisor
 
 STOP_BOUND_S = 45.0
 POLL_S = 0.05
+# Where there is no table to watch, the rest would be noise; the log has it all.
+SPOKEN = {"fetching", "starting", "ready", "crashed", "failed"}
 SUPERVISOR_LOG = "supervisor.log"
 
 
@@ -47,7 +49,7 @@ class Screen:
             self._say(phase, detail)
         elif self._table is not None:
             self._table(name, phase, detail)
-        elif phase in {"crashed", "failed", "ready"} or not self._console.is_terminal:
+        elif phase in SPOKEN:
             self._lines(name, phase, detail)
 
     def close(self) -> None:
@@ -58,9 +60,7 @@ class Screen:
     def _say(self, phase: str, detail: str) -> None:
         if phase == "ready":
             took_s = time.monotonic() - self._began_s
-            self._console.print(
-                f"\n[bold green]Headrace is ready[/] after {took_s:.1f} s: {detail}", highlight=False
-            )
+            self._console.print(f"\n[bold green]Headrace is ready[/] after {took_s:.1f} s: {detail}", highlight=False)
             self._console.print(f"  API key  {self._state.api_key_file}", highlight=False, soft_wrap=True)
             self._console.print(f"  models   {self._state.models_file}", highlight=False, soft_wrap=True)
             self._console.print("  more     headrace status, headrace logs, headrace doctor, headrace down")

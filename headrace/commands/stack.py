@@ -26,9 +26,7 @@ OPTIONAL_SERVERS = ("elasticsearch", "llm")
 NOT_RUNNING = 3
 MARKS = {Severity.FINE: "[green]ok  [/]", Severity.NOTE: "[yellow]note[/]", Severity.WRONG: "[red]BAD [/]"}
 
-Detach = Annotated[
-    bool, typer.Option("--detach", "-d", help="Run in the background; return when all is ready.")
-]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Run in the background; return when all is ready.")]
 FreePorts = Annotated[
     bool, typer.Option("--free-ports", help="Take free ports where the usual or kept ones are taken.")
 ]
@@ -104,9 +102,7 @@ def status(as_json: AsJson = False) -> None:
 
 def _show_status(found: StackStatus, console: Console) -> None:
     if not found.running:
-        console.print(
-            f"Nothing runs on {found.state_dir}. Start it with: headrace up", highlight=False, soft_wrap=True
-        )
+        console.print(f"Nothing runs on {found.state_dir}. Start it with: headrace up", highlight=False, soft_wrap=True)
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("process", "port", "pid", "restarts", "state"):
@@ -116,9 +112,7 @@ def _show_status(found: StackStatus, console: Console) -> None:
         port = "" if process.port is None else str(process.port)
         table.add_row(process.name, port, str(process.pid), str(process.restarts), state)
     console.print(table)
-    console.print(
-        f"\n{found.url or 'still starting'}   state: {found.state_dir}", highlight=False, soft_wrap=True
-    )
+    console.print(f"\n{found.url or 'still starting'}   state: {found.state_dir}", highlight=False, soft_wrap=True)
 
 
 def logs(name: LogName = None, follow: Follow = False, lines: LineCount = 50) -> None:
@@ -162,9 +156,7 @@ def doctor() -> None:
     console = Console()
     for finding in findings:
         mark = MARKS[finding.severity]
-        console.print(
-            f"{mark} [bold]{finding.subject}[/]: {escape(finding.what)}", highlight=False, soft_wrap=True
-        )
+        console.print(f"{mark} [bold]{finding.subject}[/]: {escape(finding.what)}", highlight=False, soft_wrap=True)
         if finding.mend:
             console.print(f"    [cyan]mend[/]: {escape(finding.mend)}", highlight=False, soft_wrap=True)
     wrong = sum(finding.severity is Severity.WRONG for finding in findings)

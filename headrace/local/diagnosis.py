@@ -8,6 +8,7 @@ import asyncio
 import importlib.util
 import os
 import platform
+import pwd
 import shutil
 import socket
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from headrace.local import jars, ports
 from headrace.local.inspection import inspect_stack
 from headrace.local.logs import last_lines
+from headrace.local.process import NOBODY
 from headrace.local.services import SERVICES
 from headrace.local.stack import SECOND_PORTS, SERVERS
 from headrace.local.state import State
@@ -78,6 +80,7 @@ async def diagnose(state: State, environ: Mapping[str, str]) -> list[Finding]:
         cpu_finding(platform.machine(), _cpu_flags()),
         memory_finding(available_memory_bytes(), running=running),
         *_disk_findings(state, environ),
+        *_user_findings(),
         packages_finding(missing_wheels()),
         await asyncio.to_thread(_jars_finding, jars.jar_cache(state.folder, environ)),
     ]
@@ -140,9 +143,7 @@ def disk_finding(subject: str, folder: Path, free_bytes: int) -> Finding:
     if free_bytes >= GOOD_DISK_BYTES:
         return Finding(Severity.FINE, subject, free)
     severity = Severity.WRONG if free_bytes < NEEDED_DISK_BYTES else Severity.NOTE
-    return Finding(
-        severity, subject, free, "Make room, or set HEADRACE_HOME (data) or HEADRACE_CACHE (jars)."
-    )
+    return Finding(severity, subject, free, "Make room, or set HEADRACE_HOME (data) or HEADRACE_CACHE (jars).")
 
 
 def packages_finding(missing: list[str]) -> Finding:
@@ -172,6 +173,20 @@ def _disk_findings(state: State, environ: Mapping[str, str]) -> Iterator[Finding
             )
         else:
             yield disk_finding(subject, folder, shutil.disk_usage(nearest).free)
+
+
+def _user_findings() -> Iterator[Finding]:
+    """PostgreSQL's initdb insists on a user with a name; containers often run as a bare number."""
+    uid = NOBODY if os.geteuid() == 0 else os.geteuid()
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        yield Finding(
+            Severity.WRONG,
+            "user",
+            f"user id {uid} has no name, and PostgreSQL refuses to be set up by such a user",
+            f"Add a line for it to /etc/passwd, or run as another user (id {uid} runs PostgreSQL here).",
+        )
 
 
 def _jars_finding(cache: jars.JarCache) -> Finding:

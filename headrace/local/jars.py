@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ LOCK_FILE = Path(__file__).with_name("jars.lock")
 DOWNLOAD_THREADS = 8
 DOWNLOAD_TIMEOUT_S = 10
 MB = 1_000_000
+REPORT_EVERY_S = 1.0
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
 # Called with the number of jars still missing and their bytes, after each one.
@@ -90,7 +92,7 @@ def jar_cache(state_dir: Path, environ: Mapping[str, str]) -> JarCache:
     repository = environ.get("HEADRACE_MAVEN_REPOSITORY")
     if chosen := environ.get("HEADRACE_CACHE"):
         return JarCache(Path(chosen).expanduser().absolute() / "jars", repository)
-    home = environ.get("XDG_CACHE_HOME") or environ.get("HOME", "") + "/.cache"
+    home = environ.get("XDG_CACHE_HOME") or (environ["HOME"] + "/.cache" if environ.get("HOME") else "")
     shared = Path(home) / "headrace" / "jars"
     nearest = next((folder for folder in (shared, *shared.parents) if folder.exists()), Path("/"))
     usable = shared.is_absolute() and os.access(nearest, os.W_OK | os.X_OK)
@@ -147,9 +149,7 @@ def _writer_lock(bundle: str, folder: Path) -> Iterator[None]:
         yield
 
 
-def _download(
-    jars: list[Jar], cache: JarCache, on_missing: MissingReport, abandoned: threading.Event
-) -> None:
+def _download(jars: list[Jar], cache: JarCache, on_missing: MissingReport, abandoned: threading.Event) -> None:
     if not jars:
         return
     wheel_folder("jgo")
@@ -166,7 +166,8 @@ def _download(
         jar.path_in(folder).unlink(missing_ok=True)
         context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
         left.pop(jar)
-        on_missing(len(left), sum(left.values()))
+        if not abandoned.is_set():
+            on_missing(len(left), sum(left.values()))
 
     on_missing(len(left), sum(left.values()))
     try:
@@ -202,9 +203,14 @@ def _download_failed(folder: Path, left: Mapping[Jar, int], error: Exception) ->
 
 
 def progress_of(report: Callable[[str, str, str], None], server: str) -> MissingReport:
-    """Words for a person who waits for a download."""
+    """Words for a person who waits for a download, at most one a second."""
+    told_at = -REPORT_EVERY_S
 
     def missing_report(count: int, size_bytes: int) -> None:
-        report(server, "fetching", f"{count} jars, {size_bytes / MB:.0f} MB to go")
+        nonlocal told_at
+        now = time.monotonic()
+        if count and now - told_at >= REPORT_EVERY_S:
+            told_at = now
+            report(server, "fetching", f"{count} jars, {size_bytes / MB:.0f} MB to go")
 
     return missing_report

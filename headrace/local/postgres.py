@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import stat
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -147,6 +148,8 @@ def delete_outside(state: State) -> None:
     """Removes what root's Postgres keeps outside the state folder, if anything."""
     if os.geteuid() == 0 and state.exists():
         shutil.rmtree(ROOTS_FOLDER / f"postgres-{state.secrets().state_id}", ignore_errors=True)
+        with suppress(OSError):
+            ROOTS_FOLDER.rmdir()
 
 
 def installed_programs() -> Path:

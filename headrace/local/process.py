@@ -7,6 +7,7 @@ the parent's *thread*, so children are started from the main thread alone; waiti
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 KILL_BOUND_S = 5.0
 NOBODY = 65534
+LAST_LINES = 30
+LONGEST_WORDS = 400
+ERROR_WORDS = re.compile(r"error|fatal|panic|exception|cannot|could not|no module", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,7 @@ def send_signal(pid: int, number: signal.Signals) -> None:
 
 def server_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """A small environment for servers: no keys of the caller's, and a locale that allows any path."""
-    kept = {
-        name: os.environ[name]
-        for name in ("HOME", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
-        if name in os.environ
-    }
+    kept = {name: os.environ[name] for name in ("HOME", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {"LC_ALL": "C.UTF-8", "PATH": os.defpath, **kept, **(extra or {})}
 
 
@@ -148,13 +148,20 @@ class Child:
             self.send_family(signal.SIGKILL)
             await self.wait(KILL_BOUND_S)
 
-    def last_words(self, lines: int = 3) -> str:
-        """The end of its log, for an error message."""
+    def last_words(self) -> str:
+        """The line of its log that most likely says why it ended, for an error message."""
         try:
             text = self.command.log.read_text(errors="replace")
         except OSError:
             return ""
-        return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+        return telling_line(text.splitlines()[-LAST_LINES:])
+
+
+def telling_line(lines: Sequence[str]) -> str:
+    """The last line that speaks of an error, else the last line."""
+    said = [line.strip() for line in lines if line.strip()]
+    errors = [line for line in said if ERROR_WORDS.search(line)]
+    return (errors or said or [""])[-1][:LONGEST_WORDS]
 
 
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
@@ -211,6 +218,4 @@ async def run_to_end(name: str, command: Command, bound_s: float) -> None:
         child.send_family(signal.SIGKILL)
     if not ended or child.exit_code() != 0:
         outcome = f"ended with code {child.exit_code()}" if ended else f"took over {bound_s:.0f} s"
-        raise StackError(
-            f"Preparing {name} {outcome}: {child.last_words()}", f"The whole log is {command.log}."
-        )
+        raise StackError(f"Preparing {name} {outcome}: {child.last_words()}", f"The whole log is {command.log}.")

@@ -133,9 +133,7 @@ class Server(ABC):
 
     def _failed(self, what: str) -> StackError:
         self.site.report(self.name, "failed", "")
-        return StackError(
-            f"{self.name} {what}", f"Its log is {self.site.log(self.name)}; see headrace doctor."
-        )
+        return StackError(f"{self.name} {what}", f"Its log is {self.site.log(self.name)}; see headrace doctor.")
 
     async def _run(self, command: Command, bound_s: float = PREPARE_BOUND_S) -> None:
         await run_to_end(self.name, command, bound_s)

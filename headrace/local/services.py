@@ -89,9 +89,7 @@ def _reason_of(body: bytes) -> str:
         return ""
 
 
-def service_environment(
-    environ: Mapping[str, str], endpoints: Mapping[str, str], models_file: Path
-) -> dict[str, str]:
+def service_environment(environ: Mapping[str, str], endpoints: Mapping[str, str], models_file: Path) -> dict[str, str]:
     """What all services are told. An operator's own models file and drain time win over ours."""
     ours = {
         "HEADRACE_MODELS_FILE": str(models_file),
@@ -127,22 +125,16 @@ async def ensure_api_key(site: Site, environment: Mapping[str, str]) -> None:
     printed.unlink(missing_ok=True)
     arguments = ("create-key", "--tenant", TENANT, "--scopes", SCOPES)
     try:
-        await run_to_end(
-            "the first API key", _chore(site, environment, *arguments, output=printed), MIGRATE_BOUND_S
-        )
+        await run_to_end("the first API key", _chore(site, environment, *arguments, output=printed), MIGRATE_BOUND_S)
         words = printed.read_text().split()
     finally:
         printed.unlink(missing_ok=True)
     if not words:
-        raise StackError(
-            "python -m persistence create-key printed no key.", f"See {site.log('persistence')}."
-        )
+        raise StackError("python -m persistence create-key printed no key.", f"See {site.log('persistence')}.")
     write_private(state.api_key_file, words[-1] + "\n")
 
 
-def _chore(
-    site: Site, environment: Mapping[str, str], *arguments: str, output: Path | None = None
-) -> Command:
+def _chore(site: Site, environment: Mapping[str, str], *arguments: str, output: Path | None = None) -> Command:
     return Command(
         argv=[sys.executable, "-P", "-m", "persistence", *arguments],
         cwd=Path.cwd(),

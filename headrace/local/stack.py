@@ -155,9 +155,7 @@ class Stack:
 
     def server(self, name: str) -> Server:
         if name not in self._servers:
-            raise StackError(
-                f"This stack has no {name}.", f"It has {', '.join(self._servers) or 'nothing yet'}."
-            )
+            raise StackError(f"This stack has no {name}.", f"It has {', '.join(self._servers) or 'nothing yet'}.")
         return self._servers[name]
 
     def pid(self, name: str) -> int | None:

@@ -106,15 +106,11 @@ class Supervisor:
         """Starts all that can run at once, at once; the services when their database and broker are there."""
         state = self.stack.state
         write_models_file(state)
-        environment = service_environment(
-            self._environ, self.stack.endpoints.environment(), state.models_file
-        )
+        environment = service_environment(self._environ, self.stack.endpoints.environment(), state.models_file)
         self._services = {name: Service(name, self.stack.site, environment) for name in self._service_names}
         try:
             async with asyncio.TaskGroup() as group:
-                servers = {
-                    name: group.create_task(self.stack.start_server(name)) for name in self.stack.names
-                }
+                servers = {name: group.create_task(self.stack.start_server(name)) for name in self.stack.names}
                 if not self._services:
                     return
                 schema = group.create_task(self._prepare_database(servers.get("postgres"), environment))
@@ -124,14 +120,16 @@ class Supervisor:
         except BaseExceptionGroup as errors:
             raise plain_reason(errors) from None
 
-    async def _prepare_database(
-        self, postgres: Awaitable[None] | None, environment: Mapping[str, str]
-    ) -> None:
+    async def _prepare_database(self, postgres: Awaitable[None] | None, environment: Mapping[str, str]) -> None:
         if postgres is not None:
             await postgres
         self._report("schema", "starting", "")
-        await migrate(self.stack.site, environment)
-        await ensure_api_key(self.stack.site, environment)
+        try:
+            await migrate(self.stack.site, environment)
+            await ensure_api_key(self.stack.site, environment)
+        except StackError:
+            self._report("schema", "failed", "")
+            raise
         self._report("schema", "ready", "")
 
     async def _start_after(self, needed: list[asyncio.Task[None]], service: Service) -> None:

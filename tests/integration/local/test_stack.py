@@ -118,9 +118,7 @@ async def produce(endpoints: Endpoints, value: bytes) -> None:
 
 
 async def consume(endpoints: Endpoints) -> bytes:
-    async with AIOKafkaConsumer(
-        bootstrap_servers=endpoints.kafka_bootstrap, auto_offset_reset="earliest"
-    ) as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=endpoints.kafka_bootstrap, auto_offset_reset="earliest") as consumer:
         consumer.assign([TopicPartition("kept", 0)])
         return bytes((await consumer.getone()).value)
 
