@@ -13,7 +13,7 @@ from common.contracts import OutputRecord
 from common.errors import SearchUnavailable
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Outcome, Reject
-from persistence.elastic import SearchProbe, connect, ensure_index, outputs_index, search_errors
+from persistence.elastic import SearchProbe, SearchServer, ensure_index, outputs_index
 
 __all__ = ["Indexer", "SearchProbe"]
 
@@ -26,13 +26,13 @@ class Indexer:
     """A batch stage of ``common.runner``."""
 
     def __init__(self, url: SecretStr, installation: str) -> None:
-        self._client = connect(url)
+        self._server = SearchServer(url)
         self._index = outputs_index(installation)
         self._ensured = False
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._client.close()
+        await self._server.close()
 
     async def handle(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Index the records; one that is not an output, or that the mapping cannot take, is rejected."""
@@ -45,7 +45,7 @@ class Indexer:
                 faults = ", ".join(".".join(map(str, e["loc"])) or "(root)" for e in error.errors()[:5])
                 outcomes[place] = Reject(f"not an output record: {faults}", "UndecodableMessage")
         if not self._ensured:
-            await ensure_index(self._client, self._index)
+            await ensure_index(self._server, self._index)
             self._ensured = True
         for part in _parts(batch, documents):
             for place, refusal in await self._bulk(part):
@@ -54,17 +54,14 @@ class Indexer:
 
     async def _bulk(self, part: Sequence[tuple[int, OutputRecord]]) -> list[tuple[int, Outcome]]:
         """Send one bulk; return what the mapping refused. Raises SearchUnavailable where repeating may help."""
-        operations: list[Mapping[str, Any]] = []
-        for _, record in part:
-            operations += _operation(record)
-        with search_errors():
-            answer = await self._client.bulk(
-                index=self._index, operations=operations, filter_path=["errors", "items.*.status", "items.*.error.type"]
-            )
-        if not answer["errors"]:
+        answer = await self._server.bulk(self._index, (line for _, record in part for line in _lines(record)))
+        if answer.status != 200:
+            self._ensured = self._ensured and answer.status != 404
+            raise answer.unavailable()
+        if not answer.body["errors"]:
             return []
         refused: list[tuple[int, Outcome]] = []
-        for (place, _), item in zip(part, answer["items"], strict=True):
+        for (place, _), item in zip(part, answer.body["items"], strict=True):
             result = item["index"]
             status = result["status"]
             # 409: this revision or a newer one is indexed already.
@@ -79,7 +76,7 @@ class Indexer:
         return refused
 
 
-def _operation(record: OutputRecord) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _lines(record: OutputRecord) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     lineage = record.lineage
     action = {"index": {"_id": str(record.job_id), "version": record.revision, "version_type": "external"}}
     document = {
@@ -92,8 +89,8 @@ def _operation(record: OutputRecord) -> tuple[Mapping[str, Any], Mapping[str, An
         "model_served": lineage.model_served,
         "attempts": lineage.attempts,
         "cost_usd": lineage.cost_usd,
-        "accepted_at": lineage.accepted_at,
-        "finished_at": lineage.finished_at,
+        "accepted_at": lineage.accepted_at.isoformat(),
+        "finished_at": lineage.finished_at.isoformat(),
         "text": text_of(record.output),
         "output": record.output,
     }

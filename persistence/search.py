@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from elasticsearch import ApiError
+import orjson
 from pydantic import SecretStr
 
 from common.ports import SearchHit
-from persistence.elastic import connect, outputs_index, search_errors
+from persistence.elastic import SearchServer, outputs_index
 
 _TIMEOUT_S: Final = 5.0
 _HIGHLIGHT: Final[Mapping[str, Any]] = {
@@ -21,7 +21,7 @@ class ElasticsearchSearch:
     """``common.ports.Search``."""
 
     def __init__(self, url: SecretStr, installation: str) -> None:
-        self._client = connect(url, timeout_s=_TIMEOUT_S)
+        self._server = SearchServer(url, timeout_s=_TIMEOUT_S)
         self._index = outputs_index(installation)
 
     async def search(
@@ -31,27 +31,25 @@ class ElasticsearchSearch:
         within: list[Mapping[str, Any]] = [{"term": {"tenant_id": tenant_id}}]
         if recipe is not None:
             within.append({"term": {"recipe" if "@" in recipe else "recipe_name": recipe}})
-        with search_errors():
-            try:
-                answer = await self._client.search(
-                    index=self._index,
-                    query={"bool": {"must": [{"match": {"text": query}}], "filter": within}},
-                    highlight=_HIGHLIGHT,
-                    source={"includes": ["recipe", "output", "finished_at"]},
-                    size=limit,
-                    track_total_hits=True,
-                )
-            except ApiError as error:
-                # No index: nothing has been published yet.
-                if error.status_code == 404:
-                    return 0, ()
-                raise
-        hits = answer["hits"]
+        asked = {
+            "query": {"bool": {"must": [{"match": {"text": query}}], "filter": within}},
+            "highlight": _HIGHLIGHT,
+            "_source": ["recipe", "output", "finished_at"],
+            "size": limit,
+            "track_total_hits": True,
+        }
+        answer = await self._server.request("POST", f"/{self._index}/_search", orjson.dumps(asked))
+        if answer.status == 404:
+            # No index: nothing has been published yet.
+            return 0, ()
+        if answer.status != 200:
+            raise answer.unavailable()
+        hits = answer.body["hits"]
         return hits["total"]["value"], [_hit(found) for found in hits["hits"]]
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._client.close()
+        await self._server.close()
 
 
 def _hit(found: Mapping[str, Any]) -> SearchHit:
