@@ -18,7 +18,7 @@ from persistence.relay.appetite import Appetite
 from persistence.relay.connections import held_connection
 from persistence.relay.path import ShardContext, sendable
 from persistence.relay.quarantine import Quarantine
-from persistence.relay.ring import Given, Ring
+from persistence.relay.ring import Given, Ring, Turn
 from persistence.relay.runway import INTERIOR_LANE, STEP_LANES, Runway
 from persistence.relay.wakes import wait
 
@@ -71,28 +71,29 @@ class StepsPath:
         ended = time.monotonic()
         return ended + max(REFRESH_S, _REFRESH_PAUSE_RATIO * (ended - began))
 
-    async def _release(self, connection: Connection, producer: IdempotentProducer, rings: _Rings) -> int:
-        """Send one round over all lanes and delete it; return how many rows were read."""
+    async def _release(self, connection: Connection, producer: IdempotentProducer, rings: _Rings) -> bool:
+        """Send one round over all lanes and delete it; return whether anybody had a turn."""
+        turns = {lane: self._plan(rings[lane], lane) for lane in _ORDER}
         read: list[OutboxRow] = []
-        counts: list[tuple[int, int]] = []
+        counts: dict[int, int] = {}
         for lane in _ORDER:
-            rows = await self._turns(connection, rings[lane], lane)
+            rows = await self._take(connection, rings[lane], lane, turns[lane])
+            self._runway.released(lane, len(rows))
+            counts[lane] = len(rows)
             read += rows
-            counts.append((lane, len(rows)))
         self._context.metrics.note_age("steps", read[0].job_id if read else None, system_clock())
-        if not read:
-            return 0
-        for lane, rows_sent in counts:
-            self._runway.released(lane, rows_sent)
-        await self._send(connection, producer, read)
-        for lane, rows_sent in counts:
-            if rows_sent:
-                self._context.metrics.released.labels(lane).inc(rows_sent)
-        return len(read)
+        if read:
+            await self._send(connection, producer, read)
+        for lane, sent in counts.items():
+            self._context.metrics.released.labels(lane).inc(sent)
+        return any(turns.values())
 
-    async def _turns(self, connection: Connection, ring: Ring[Cursor], lane: int) -> list[OutboxRow]:
-        appetite = self._appetites[lane]
-        turns = ring.plan(min(appetite.rows, self._runway.allowance(lane)))
+    def _plan(self, ring: Ring[Cursor], lane: int) -> list[Turn[Cursor]]:
+        return ring.plan(min(self._appetites[lane].rows, self._runway.allowance(lane)))
+
+    async def _take(
+        self, connection: Connection, ring: Ring[Cursor], lane: int, turns: Sequence[Turn[Cursor]]
+    ) -> list[OutboxRow]:
         if not turns:
             return []
         shares = [Share(tenant_id, rows, after or FIRST) for tenant_id, rows, after in turns]
@@ -102,7 +103,7 @@ class StepsPath:
             before = given.get(row.tenant_id)
             given[row.tenant_id] = Given(before.rows + 1 if before else 1, (row.deadline, row.id))
         ring.settle(turns, given)
-        appetite.fed(sum(len(row.body) for row in found))
+        self._appetites[lane].fed(sum(len(row.body) for row in found))
         return found
 
     async def _send(self, connection: Connection, producer: IdempotentProducer, rows: Sequence[OutboxRow]) -> None:
