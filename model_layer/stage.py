@@ -22,7 +22,7 @@ from common.kafka.producer import Record
 from common.outcomes import Done, Forward, Hold, Reject, Retry
 from common.outcomes import Outcome as StageOutcome
 from common.pipeline import PROMPTS_OF, Topic
-from common.ports import Ledger, ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
+from common.ports import Ledger, ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement, StoredAnswer
 from common.ports import Outcome as CallOutcome
 from common.recipes import Recipe
 from common.recipes.manifest import Step as StepPolicy
@@ -145,8 +145,7 @@ class ModelStage:
             case ReserveKind.GRANTED | ReserveKind.IN_FLIGHT:
                 return await self._call(call, decision.attempt)
             case ReserveKind.ANSWERED if decision.answer is not None:
-                provider = self._providers[decision.answer.deployment]
-                return _answered(prompt, decision.attempt, provider.decode_stored(decision.answer.raw))
+                return self._stored(call, decision.attempt, decision.answer)
             case ReserveKind.FAILED:
                 return _failed(prompt, decision.attempt, decision.reason or "failed", "no attempt is left")
             case ReserveKind.EXPIRED:
@@ -160,6 +159,17 @@ class ModelStage:
                 return Retry(self._parked(prompt, call.body, until, decision.reason or "budget"))
             case _:
                 return Done(decision.kind.value)
+
+    def _stored(self, call: Call, attempt: int, stored: StoredAnswer) -> StageOutcome:
+        """Read an answer that is paid for again, by the provider that got it."""
+        provider = self._providers.get(stored.deployment)
+        if provider is None:
+            reason = f"deployment_gone: the stored answer is of deployment {stored.deployment!r}; put it back"
+            return Hold(self._parked(call.prompt, call.body, None, reason))
+        try:
+            return _answered(call.prompt, attempt, provider.decode_stored(stored.raw))
+        except ProviderError as error:
+            return _failed(call.prompt, attempt, error.kind.value, error.message)
 
     async def _call(self, call: Call, attempt: int) -> StageOutcome:
         prompt, deployment = call.prompt, call.deployment

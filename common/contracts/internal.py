@@ -38,6 +38,7 @@ class StepRef(_Frozen):
     step: str
     item: int = 0
     attempt: int = Field(ge=1, description="Number of the attempt this message leads to, or came from.")
+    reasks: int = Field(default=0, ge=0, description="How often this step was asked again so far.")
     lane: Lane
     recipe: str = Field(description="name@version")
     recipe_hash: str
