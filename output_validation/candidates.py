@@ -1,0 +1,212 @@
+"""Finds the parts of a text that may be its JSON value: fenced blocks and balanced regions, thoughts set aside.
+
+One pass over the text, with a bound on repeated work, so that no text takes more than time in proportion to its
+length. Nothing is mended: where a region opens like JSON and turns out not to be, no part inside it is offered,
+because a part of a broken value is not the value.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import orjson
+
+from output_validation.extraction import Place
+
+MAX_CANDIDATES: Final = 256
+"""A text with more JSON values than this is refused: nobody can say which one is the answer."""
+
+MAX_FENCES: Final = 1_000
+_WORK_PER_CHAR: Final = 4
+_WORK_AT_LEAST: Final = 100_000
+
+_THOUGHT_OPEN: Final = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THOUGHT_CLOSE: Final = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
+_OPENER: Final = re.compile(r"[\[{]")
+_TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
+_JSON_OPENING: Final = re.compile(r'\{\s*["}]|\[\s*(?:["\[{\]]|-?[0-9]|true|false|null)')
+_ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\[{]')
+_JSON_LABELS: Final = frozenset({"", "json", "jsonc", "json5"})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the text: offsets, end exclusive."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part that opens like a JSON value, to be read as a whole or not at all."""
+
+    place: Place
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A fenced block: the whole of it, and what it holds."""
+
+    outer: Span
+    inner: Span
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found. ``complete`` is false if the text was too tangled to be searched to its end."""
+
+    thoughts: tuple[Span, ...]
+    fences: tuple[Fence, ...]
+    regions: tuple[Region, ...]
+    complete: bool
+
+
+def read(text: str) -> Reading:
+    """Return the candidates of ``text`` in order of appearance."""
+    thoughts = tuple(_thoughts(text))
+    masked = _blank(text, thoughts)
+    fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
+    search = _Search(masked, fences)
+    regions = tuple(search.regions())
+    return Reading(thoughts, fences, regions, not search.gave_up and len(fences) <= MAX_FENCES)
+
+
+def _thoughts(text: str) -> Iterator[Span]:
+    """Yield what a model says to itself. Without its opening tag a thought begins with the text."""
+    position = 0
+    first, orphan = _THOUGHT_OPEN.search(text), _THOUGHT_CLOSE.search(text)
+    if orphan and (first is None or orphan.start() < first.start()):
+        yield Span(0, orphan.end())
+        position = orphan.end()
+    while opening := _THOUGHT_OPEN.search(text, position):
+        closing = _THOUGHT_CLOSE.search(text, opening.end())
+        position = closing.end() if closing else len(text)
+        yield Span(opening.start(), position)
+
+
+def _blank(text: str, spans: tuple[Span, ...]) -> str:
+    """Return the text with the spans blanked, so that offsets stay what they were."""
+    if not spans:
+        return text
+    parts, position = [], 0
+    for span in spans:
+        parts += (text[position : span.start], " " * (span.end - span.start))
+        position = span.end
+    return "".join((*parts, text[position:]))
+
+
+def _fences(text: str) -> Iterator[Fence]:
+    opening: re.Match[str] | None = None
+    for line in _FENCE_LINE.finditer(text):
+        if opening is None:
+            opening = line
+        elif line.group(1).startswith(opening.group(1)) and not line.group(2).strip():
+            yield _fence(opening, line.start(), line.end())
+            opening = None
+    if opening is not None:
+        yield _fence(opening, len(text), len(text))
+
+
+def _fence(opening: re.Match[str], inner_end: int, outer_end: int) -> Fence:
+    label = opening.group(2).strip().lower()
+    return Fence(Span(opening.start(), outer_end), Span(opening.end(), inner_end), label)
+
+
+class _Search:
+    """Goes through the text once, from opening bracket to opening bracket."""
+
+    def __init__(self, text: str, fences: tuple[Fence, ...]) -> None:
+        self._text = text
+        self._fences = fences
+        self._fence_starts = [fence.inner.start for fence in fences]
+        self._work_left = _WORK_PER_CHAR * len(text) + _WORK_AT_LEAST
+        self._guessed = False
+        self.gave_up = False
+
+    def regions(self) -> Iterator[Region]:
+        position = 0
+        scalars = list(islice(self._scalars(), MAX_CANDIDATES + 1))
+        yield from scalars
+        count = len(scalars)
+        while opener := _OPENER.search(self._text, position):
+            if self._work_left < 0 or count > MAX_CANDIDATES:
+                self.gave_up = True
+                return
+            start = opener.start()
+            end = self._guessed_end(start) or self._closed_at(start)
+            if self._is_prose(start, end):
+                position = start + 1
+                continue
+            position = len(self._text) if end is None else end
+            yield Region(self._place(start, position), Span(start, position))
+            count += 1
+
+    def _scalars(self) -> Iterator[Region]:
+        """Yield fenced blocks that are said to be JSON, or nothing, and hold neither object nor array."""
+        for fence in self._fences:
+            inner = self._text[fence.inner.start : fence.inner.end]
+            if fence.label in _JSON_LABELS and inner.strip():
+                start = fence.inner.start + len(inner) - len(inner.lstrip())
+                if self._text[start] not in "[{":
+                    yield Region(Place.FENCE, Span(start, start + len(inner.strip())))
+
+    def _guessed_end(self, start: int) -> int | None:
+        """Return the end of a value that reaches to the last bracket of its fence, or of the text.
+
+        That is how most answers look, and trying it costs far less than counting brackets.
+        """
+        fence = self._fence_at(start)
+        if fence is None and self._guessed:
+            return None
+        self._guessed = self._guessed or fence is None
+        closer = "}" if self._text[start] == "{" else "]"
+        end = self._text.rfind(closer, start, fence.inner.end if fence else len(self._text)) + 1
+        self._work_left -= max(end - start, 0)
+        try:
+            orjson.loads(self._text[start:end])
+        except orjson.JSONDecodeError:
+            return None
+        return end
+
+    def _fence_at(self, start: int) -> Fence | None:
+        index = bisect_right(self._fence_starts, start) - 1
+        return self._fences[index] if index >= 0 and start < self._fences[index].inner.end else None
+
+    def _closed_at(self, start: int) -> int | None:
+        """Return where the bracket at ``start`` is closed. A string ends with its line, as JSON's must."""
+        depth = 0
+        for token in _TOKEN.finditer(self._text, start):
+            mark = token.group()
+            if mark in "[{":
+                depth += 1
+            elif mark in "]}":
+                depth -= 1
+                if depth == 0:
+                    self._work_left -= token.end() - start
+                    return token.end()
+        self._work_left -= len(self._text) - start
+        return None
+
+    def _is_prose(self, start: int, end: int | None) -> bool:
+        """Return whether a bracket opens no JSON but is punctuation: [see], {name}, a lone [1."""
+        if _JSON_OPENING.match(self._text, start) is not None:
+            return end is None and _ARRAY_OF_SCALARS.match(self._text, start) is not None
+        if self._text[start] == "[":
+            return True
+        inside = self._text[start + 1 : start + 200 if end is None else end - 1]
+        return end is not None and ":" not in inside and '"' not in inside
+
+    def _place(self, start: int, end: int) -> Place:
+        """Return FENCE if the region is all that a fenced block holds."""
+        fence = self._fence_at(start)
+        if fence is None or end > fence.inner.end:
+            return Place.PROSE
+        around = self._text[fence.inner.start : start] + self._text[end : fence.inner.end]
+        return Place.PROSE if around.strip() else Place.FENCE
