@@ -1,5 +1,6 @@
 """Where client commands find the API: HEADRACE_URL and HEADRACE_API_KEY, else the stack on this machine."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,11 @@ from headrace.local.state import State, home
 class Connection:
     url: str
     api_key: str = field(repr=False)
+
+
+def connect() -> Connection:
+    """The connection of this process's environment."""
+    return find_connection(os.environ)
 
 
 def find_connection(environ: Mapping[str, str]) -> Connection:
