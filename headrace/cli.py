@@ -1,6 +1,6 @@
 """The ``headrace`` command: a composition of command modules, and the one place where errors become words.
 
-Errors of ours are one or two plain lines on stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+Errors of ours are one or two plain lines on stderr. Exit codes: commands/exit_codes.py.
 """
 
 import os
@@ -8,8 +8,11 @@ import sys
 
 import typer
 
-from common.errors import HeadraceError, StackError
-from headrace.commands import stack
+from common.errors import HeadraceError, RequestError, StackError
+from headrace.commands import consume, database, jobs, lookup, stack, submit
+from headrace.commands.client import problem_words
+
+MODULES = (stack, submit, jobs, lookup, consume, database)
 
 
 def build_app() -> typer.Typer:
@@ -23,7 +26,8 @@ def build_app() -> typer.Typer:
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    stack.register(app)
+    for module in MODULES:
+        module.register(app)
     return app
 
 
@@ -33,6 +37,9 @@ def main() -> None:
         build_app()()
     except StackError as error:
         sys.stderr.write(f"headrace: {error.problem}\n{error.mend}\n")
+        sys.exit(1)
+    except RequestError as error:
+        sys.stderr.write(f"headrace: {problem_words(error)}\n")
         sys.exit(1)
     except HeadraceError as error:
         sys.stderr.write(f"headrace: {error}\n")

@@ -22,21 +22,31 @@ def connect() -> Connection:
 
 def find_connection(environ: Mapping[str, str]) -> Connection:
     """Raises StackError that says how to start a stack or name another installation."""
+    key = environ.get("HEADRACE_API_KEY")
+    if url := environ.get("HEADRACE_URL"):
+        # The key of this machine's stack is not for other addresses.
+        if not key:
+            raise StackError("HEADRACE_URL is set, but there is no key.", "Set HEADRACE_API_KEY to one of its keys.")
+        return Connection(url.rstrip("/"), key)
     state = State(home(environ))
-    url = environ.get("HEADRACE_URL") or _local_url(state)
-    key = environ.get("HEADRACE_API_KEY") or _local_key(state)
-    return Connection(url.rstrip("/"), key)
+    port = _local_port(state, "ingestion", "set HEADRACE_URL and HEADRACE_API_KEY to one elsewhere")
+    return Connection(f"http://{LOOPBACK}:{port}", key or _local_key(state))
 
 
-def _local_url(state: State) -> str:
+def find_kafka(environ: Mapping[str, str]) -> str:
+    """Bootstrap address of Kafka: HEADRACE_KAFKA_BOOTSTRAP, else this machine's stack. Raises StackError."""
+    if bootstrap := environ.get("HEADRACE_KAFKA_BOOTSTRAP"):
+        return bootstrap
+    port = _local_port(State(home(environ)), "kafka", "set HEADRACE_KAFKA_BOOTSTRAP to a Kafka elsewhere")
+    return f"{LOOPBACK}:{port}"
+
+
+def _local_port(state: State, name: str, otherwise: str) -> int:
     record = state.run_record()
-    ingestion = record.processes.get("ingestion") if record is not None else None
-    if ingestion is None or ingestion.port is None or not state.locked():
-        raise StackError(
-            f"No Headrace runs on {state.folder}.",
-            "Start one with headrace up, or set HEADRACE_URL (and HEADRACE_API_KEY) to one elsewhere.",
-        )
-    return f"http://{LOOPBACK}:{ingestion.port}"
+    process = record.processes.get(name) if record is not None else None
+    if process is None or process.port is None or not state.locked():
+        raise StackError(f"No Headrace runs on {state.folder}.", f"Start one with headrace up, or {otherwise}.")
+    return process.port
 
 
 def _local_key(state: State) -> str:
