@@ -30,7 +30,7 @@ class Lineage(_Public):
     input_tokens: int = Field(description="over all attempts, cached tokens included")
     output_tokens: int
     cost_usd: str = Field(description="decimal US dollars over all attempts, 9 places")
-    validation: str = Field(description="strict, lossless or lossy")
+    validation: str = Field(description="strict, lossless-repair or lossy-repair")
     accepted_at: datetime = Field(description="when the job was accepted")
     finished_at: datetime
 
