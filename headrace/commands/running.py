@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -42,7 +43,8 @@ class Screen:
 
     def __call__(self, name: str, phase: str, detail: str) -> None:
         if self._log is not None:
-            with self._log.open("a") as log:
+            # A full disk must not end the supervisor: what it says is on the screen too.
+            with suppress(OSError), self._log.open("a") as log:
                 log.write(event_line(name, phase, detail) + "\n")
         if name == WHOLE:
             self.close()

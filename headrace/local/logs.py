@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 LIMIT_BYTES = 10 * 1024 * 1024
@@ -25,7 +26,9 @@ def bound(folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
             older = log.with_suffix(f".log.{number - 1}")
             if older.exists():
                 older.replace(log.with_suffix(f".log.{number}"))
-        shutil.copy2(log, log.with_suffix(".log.1"))
+        # On a full disk the copy is what is given up.
+        with suppress(OSError):
+            shutil.copy2(log, log.with_suffix(".log.1"))
         os.truncate(log, 0)
 
 

@@ -182,21 +182,23 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
             os._exit(1)
 
     as_user = None if command.run_as is None or os.geteuid() != 0 else command.run_as
-    command.log.parent.mkdir(parents=True, exist_ok=True)
-    with _appending(command.log) as log, _appending(command.output or command.log) as output:
-        process = subprocess.Popen(
-            list(command.argv),
-            cwd=command.cwd,
-            env=dict(command.env),
-            stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
-            stdout=output,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=tie_to_parent,  # noqa: PLW1509  started from the main thread; see tie_to_parent
-            user=as_user,
-            group=as_user,
-            extra_groups=None if as_user is None else [],
-        )
+    try:
+        with _appending(command.log) as log, _appending(command.output or command.log) as output:
+            process = subprocess.Popen(
+                list(command.argv),
+                cwd=command.cwd,
+                env=dict(command.env),
+                stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+                stdout=output,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=tie_to_parent,  # noqa: PLW1509  started from the main thread; see tie_to_parent
+                user=as_user,
+                group=as_user,
+                extra_groups=None if as_user is None else [],
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StackError(f"{command.argv[0]} cannot be run: {error}.", "headrace doctor may know why.") from error
     if command.stdin is not None and process.stdin is not None:
         # A few hundred bytes of configuration: they fit the pipe, so this cannot block.
         with process.stdin:

@@ -99,7 +99,7 @@ class Server(ABC):
                 self.site.report(self.name, "ready", "")
                 return
             if asyncio.get_running_loop().time() > deadline:
-                raise self._failed(f"was not ready within {self.ready_bound_s:.0f} s: {child.last_words()}")
+                raise self._failed(f"was not ready within {self.ready_bound_s:.0f} s: {self.unready_reason()}")
             await asyncio.sleep(PROBE_EVERY_S)
 
     async def stop(self) -> None:

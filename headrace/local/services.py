@@ -50,7 +50,6 @@ price = {{ input_usd_per_mtok = 0, output_usd_per_mtok = 0 }}
 class Service(Server):
     """One of the five, run as ``python -m <name>``."""
 
-    ready_bound_s = 60.0
     stop_bound_s = DRAIN_S + 5.0
 
     def __init__(self, name: str, site: Site, environment: Mapping[str, str]) -> None:

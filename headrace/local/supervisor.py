@@ -174,9 +174,10 @@ class Supervisor:
         health.started_s = loop.time()
         try:
             await self._start_member(member)
-        except StackError as error:
-            # Watched on: if it died it is started again later, if it is only slow it may still come.
-            self._report(member.name, "failed", error.problem)
+        except (StackError, OSError) as error:
+            # Watched on: if it died it is started again later, if it is only slow it may still come, and a
+            # full disk may be emptied.
+            self._report(member.name, "failed", str(error))
 
     async def stop(self) -> None:
         """Services first, so that they can finish what they hold; then servers."""
