@@ -1,11 +1,12 @@
 """The smallest JSON text that satisfies a JSON Schema, for the scripted provider. Pure.
 
 Covers what output schemas use (types, enum, const, bounds, required, items, local $ref, anyOf/oneOf/allOf,
-common formats); patterns only where the empty or a padded string matches. Each sample is checked against
+common formats); patterns only where a run of one letter or digit matches. Each sample is checked against
 the full schema: a schema out of reach is refused, never answered wrongly.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import orjson
 from common.errors import ProviderError, ProviderErrorKind
 
 _MAX_DEPTH = 32
+_LONGEST_TRIED = 40
 
 _FORMATS = {
     "date": "2000-01-01",
@@ -75,11 +77,21 @@ def _typed(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> An
     if kind == "array":
         return _array(schema, root, depth)
     if kind == "string":
-        text = _FORMATS.get(schema.get("format", ""), "")
-        return text + "x" * max(0, schema.get("minLength", 0) - len(text))
+        return _string(schema)
     if kind in {"integer", "number"}:
         return _number(schema, whole=kind == "integer")
     return False if kind == "boolean" else None
+
+
+def _string(schema: Mapping[str, Any]) -> str:
+    text = _FORMATS.get(schema.get("format", ""), "")
+    least = schema.get("minLength", 0)
+    padded = text + "x" * max(0, least - len(text))
+    pattern = schema.get("pattern")
+    if pattern is None:
+        return padded
+    fillings = (filling * length for length in range(least, least + _LONGEST_TRIED) for filling in "axA01")
+    return next((each for each in (padded, *fillings) if re.search(pattern, each)), padded)
 
 
 def _flattened(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
