@@ -80,9 +80,7 @@ def load_catalogue(paths: Sequence[Path]) -> RecipeCatalogue:
         if (path / MANIFEST_FILE).is_file():
             recipes.append(load_folder(path))
         elif path.is_dir():
-            folders = sorted(
-                child for child in path.iterdir() if child.is_dir() and child.name[0] not in "._"
-            )
+            folders = sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] not in "._")
             recipes.extend(load_folder(folder) for folder in folders)
         else:
             raise RecipeError(f"{path} is not a folder. Name a folder of recipes.")
@@ -103,8 +101,6 @@ def _precedence(version: str) -> tuple[bool, tuple[int, ...], tuple[tuple[bool, 
     """Return a sort key after semver.org, section 11, but with every release above every pre-release."""
     core, _, tail = version.partition("-")
     identifiers = tuple(
-        (False, int(part), "") if re.fullmatch(r"\d+", part) else (True, 0, part)
-        for part in tail.split(".")
-        if part
+        (False, int(part), "") if re.fullmatch(r"\d+", part) else (True, 0, part) for part in tail.split(".") if part
     )
     return not tail, tuple(int(part) for part in core.split(".")), identifiers

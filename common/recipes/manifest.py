@@ -24,15 +24,13 @@ class Step(_Frozen):
     """One step: an identifier, and the model policy of its attempts."""
 
     id: Identifier
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=127)] = (
-        Field(default="default", description="Alias of a deployment, or a tier, in models.toml.")
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=127)] = Field(
+        default="default", description="Alias of a deployment, or a tier, in models.toml."
     )
     max_output_tokens: int = Field(default=1024, ge=1, le=200_000)
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_attempts: int = Field(default=4, ge=1, le=20, description="Paid calls in all, provider failures too.")
-    max_reasks: int = Field(
-        default=1, ge=0, le=10, description="Times an answer may be sent back with its faults."
-    )
+    max_reasks: int = Field(default=1, ge=0, le=10, description="Times an answer may be sent back with its faults.")
 
 
 class Manifest(_Frozen):

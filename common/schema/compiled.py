@@ -20,15 +20,11 @@ from common.schema.faults import draft_number, explain
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, describe
 
 _MAX_CACHED: Final = 256
-_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(
-    backtrack_limit=10_000, size_limit=4 << 20, dfa_size_limit=4 << 20
-)
+_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=4 << 20, dfa_size_limit=4 << 20)
 _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
 """Beyond it only the first fault is told: the validator builds all at once, each with a copy of its value."""
 
-_NOT_JSON: Final = (
-    "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
-)
+_NOT_JSON: Final = "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
 
 
 class CompiledSchema:
@@ -53,13 +49,14 @@ class CompiledSchema:
         size_bytes = len(_dump(instance))
         if size_bytes > _ALL_FAULTS_UP_TO_BYTES:
             return self._first_fault(instance)
-        return [describe(error) for error in islice(self._validator.iter_errors(instance), MAX_VIOLATIONS)]
+        errors = self._validator.iter_errors(instance)
+        return [describe(error, instance) for error in islice(errors, MAX_VIOLATIONS)]
 
     def _first_fault(self, instance: Json) -> list[Violation]:
         try:
             self._validator.validate(instance)
         except jsonschema_rs.ValidationError as error:
-            return [describe(error)]
+            return [describe(error, instance)]
         return []
 
 
@@ -137,9 +134,7 @@ def _compile(
 def _refused(violations: list[Violation]) -> SchemaError:
     faults = [Fault(v.pointer, v.message, v.keyword) for v in violations]
     first = violations[0]
-    return SchemaError(
-        f"the JSON Schema cannot be used: at {first.pointer or 'its root'}: {first.message}", faults
-    )
+    return SchemaError(f"the JSON Schema cannot be used: at {first.pointer or 'its root'}: {first.message}", faults)
 
 
 def _not_json(value: Json) -> Violation:

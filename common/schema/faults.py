@@ -43,9 +43,7 @@ def _against_meta_schema(schema: Json) -> list[Violation]:
 
     meta = validator_for(schema, default=Draft202012Validator)
     try:
-        errors = [
-            best_match([e]) or e for e in islice(meta(meta.META_SCHEMA).iter_errors(schema), MAX_VIOLATIONS)
-        ]
+        errors = [best_match([e]) or e for e in islice(meta(meta.META_SCHEMA).iter_errors(schema), MAX_VIOLATIONS)]
     except RecursionError:
         return []
     return [
@@ -74,9 +72,7 @@ def _refused(schema: Json, refusal: Exception) -> Violation:
         return Violation(pointer, keyword, reason, actual=brief(refusal.instance))
     for pointer, keyword, target in _references(schema, ""):
         if target.lstrip("#") in reason:
-            advice = (
-                f"{cut(target)} is not known here, and nothing is fetched: bundle it, or mend the reference"
-            )
+            advice = f"{cut(target)} is not known here, and nothing is fetched: bundle it, or mend the reference"
             return Violation(pointer, keyword, advice, expected="a bundled schema", actual=cut(target))
     return Violation("", "schema", reason)
 

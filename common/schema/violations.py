@@ -5,6 +5,7 @@ Values quoted in a violation are cut to a few dozen characters: a violation neve
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final, TypeAlias
 
 import jsonschema_rs
@@ -143,8 +144,8 @@ def _type(facts: dict[str, Any], actual: Json) -> _Worded:
     return f"must be of type {' or '.join(types)}, is {json_type(actual)} ({_quoted(actual)})", one_of, actual
 
 
-def _unexpected(facts: dict[str, Any], _: Json) -> _Worded:
-    names = facts["unexpected"]
+def _unexpected(facts: dict[str, Any], actual: Json) -> _Worded:
+    names = facts["unexpected"] if "unexpected" in facts else actual[facts["limit"] :]
     return f"must not have these: {_listed(names)}", "no other members or items", names
 
 
@@ -205,20 +206,20 @@ _WORDING: Final[dict[str, _Wording]] = {
 }
 
 
-def describe(error: jsonschema_rs.ValidationError) -> Violation:
-    """Return the violation that the validator's ``error`` stands for."""
-    keyword = error.kind.name
-    if (
-        keyword == "contains"
-        and error.schema_path
-        and error.schema_path[-1] in {"minContains", "maxContains"}
-    ):
-        keyword = str(error.schema_path[-1])
+def describe(error: jsonschema_rs.ValidationError, root: Json) -> Violation:
+    """Return the violation that the validator's ``error`` about ``root`` stands for."""
+    keyword, facts = error.kind.name, error.kind.as_dict()
+    last = error.schema_path[-1] if error.schema_path else None
+    if keyword == "contains" and last in {"minContains", "maxContains"}:
+        keyword = str(last)
+    if keyword == "falseSchema" and last == "additionalProperties":
+        # Where no member is allowed at all, the validator reports the first member's value at the object's place.
+        parent = reduce(lambda node, part: node[part], error.instance_path, root)
+        if isinstance(parent, dict) and parent != error.instance:
+            keyword, facts = "additionalProperties", {"unexpected": list(parent)}
     wording = _WORDING.get(keyword)
     message, expected, actual = (
-        wording(error.kind.as_dict(), error.instance)
-        if wording
-        else (cut(error.message, 200), None, error.instance)
+        wording(facts, error.instance) if wording else (cut(error.message, 200), None, error.instance)
     )
     return Violation(
         pointer=to_pointer(error.instance_path),

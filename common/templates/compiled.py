@@ -19,9 +19,7 @@ class CompiledTemplate:
 
     __slots__ = ("_limits", "_template", "name", "source", "variables")
 
-    def __init__(
-        self, template: Template, name: str, source: str, variables: frozenset[str], limits: Limits
-    ) -> None:
+    def __init__(self, template: Template, name: str, source: str, variables: frozenset[str], limits: Limits) -> None:
         self._template = template
         self._limits = limits
         self.name = name

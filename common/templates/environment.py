@@ -292,9 +292,7 @@ def _refuse_forbidden(tree: nodes.Template, name: str | None, filename: str | No
             raise TemplateAssertionError(f"{{% {word} %}} is not allowed", found.lineno, name, filename)
     for node in tree.find_all(nodes.Getattr):
         if node.attr.startswith("_"):
-            reason = (
-                f"the attribute {node.attr!r} is private; a member of that name is written ['{node.attr}']"
-            )
+            reason = f"the attribute {node.attr!r} is private; a member of that name is written ['{node.attr}']"
             raise TemplateAssertionError(reason, node.lineno, name, filename)
 
 

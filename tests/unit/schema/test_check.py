@@ -1,0 +1,221 @@
+"""check says what is wrong with an instance, agrees with the reference implementation, and cannot be stalled."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from common.errors import SchemaError
+from common.schema import MAX_VIOLATIONS, Violation, check, check_schema, compile_schema
+
+
+def only(violations: list[Violation]) -> Violation:
+    assert len(violations) == 1
+    return violations[0]
+
+
+def test_a_valid_instance_has_no_violations() -> None:
+    assert check({"a": 1}, {"properties": {"a": {"type": "integer"}}}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "instance", "keyword", "pointer", "expected", "actual"),
+    [
+        ({"type": "string"}, 5, "type", "", "string", 5),
+        ({"type": ["string", "null"]}, 5, "type", "", ["null", "string"], 5),
+        ({"required": ["a"]}, {}, "required", "", "a", None),
+        ({"properties": {"a/b~c": {"maxLength": 2}}}, {"a/b~c": "abc"}, "maxLength", "/a~1b~0c", 2, 3),
+        ({"items": {"minimum": 3}}, [4, 2], "minimum", "/1", 3, 2),
+        ({"enum": ["x", "y"]}, "z", "enum", "", ["x", "y"], "z"),
+        ({"const": {"a": 1}}, 2, "const", "", {"a": 1}, 2),
+        ({"additionalProperties": False}, {"z": 1}, "additionalProperties", "", "no other members or items", ["z"]),
+        (
+            {"additionalProperties": False, "properties": {"a": {}}},
+            {"z": 1},
+            "additionalProperties",
+            "",
+            "no other members or items",
+            ["z"],
+        ),
+        (
+            {"properties": {"additionalProperties": False}},
+            {"additionalProperties": {"x": 1}},
+            "falseSchema",
+            "/additionalProperties",
+            "nothing",
+            {"x": 1},
+        ),
+        (
+            {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{}], "additionalItems": False},
+            [1, 2],
+            "additionalItems",
+            "",
+            "no other members or items",
+            [2],
+        ),
+        ({"maxItems": 1}, [1, 2], "maxItems", "", 1, 2),
+        ({"minProperties": 1}, {}, "minProperties", "", 1, 0),
+        ({"format": "date"}, "2024-13-01", "format", "", "date", "2024-13-01"),
+        ({"pattern": "^a+$"}, "b", "pattern", "", "^a+$", "b"),
+        ({"multipleOf": 3}, 10**30 + 1, "multipleOf", "", 3, str(10**30 + 1)),
+        ({"contains": {"const": 1}, "minContains": 2}, [1], "minContains", "", "the number of required items", [1]),
+        ({"properties": {"a": False}}, {"a": 1}, "falseSchema", "/a", "nothing", 1),
+        ({"uniqueItems": True}, [1, 1], "uniqueItems", "", "all items different", [1, 1]),
+    ],
+)
+def test_a_violation_says_where_what_and_how(
+    schema: Any, instance: Any, keyword: str, pointer: str, expected: Any, actual: Any
+) -> None:
+    violation = only(check(instance, schema))
+
+    assert (violation.keyword, violation.pointer) == (keyword, pointer)
+    assert violation.expected == expected
+    assert violation.actual == actual
+    assert violation.message
+
+
+def test_violations_carry_no_payload() -> None:
+    violation = only(check({"a": ["x" * 10_000]}, {"properties": {"a": {"items": {"enum": ["y" * 5_000]}}}}))
+
+    assert len(str(violation)) < 1_500
+
+
+def test_formats_can_be_switched_off() -> None:
+    assert check("nonsense", {"format": "date-time"}, formats=False) == []
+    assert check("nonsense", {"format": "date-time"}) != []
+
+
+def test_references_resolve_to_bundled_schemas_only() -> None:
+    schema = {"$ref": "https://example.com/number"}
+    assert only(check("x", schema, resources={"https://example.com/number": {"type": "number"}})).keyword == "type"
+    for remote in ("https://example.com/number", "file:///etc/hostname", "other.json"):
+        with pytest.raises(SchemaError) as caught:
+            check(1, {"properties": {"a": {"$ref": remote}}})
+        assert caught.value.faults[0].pointer == "/properties/a/$ref"
+
+
+def test_the_draft_is_read_from_the_schema() -> None:
+    old = {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}, {"type": "integer"}]}
+    assert check(["a", 1], old) == []
+    assert only(check(["a", "b"], old)).pointer == "/1"
+    assert check(1.0, {"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer"}) != []
+
+
+def test_a_changed_schema_is_another_schema() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    assert check(1, schema)
+    schema["type"] = "integer"
+
+    assert check(1, schema) == []
+
+
+def test_the_same_content_is_compiled_once() -> None:
+    assert compile_schema({"maxLength": 7, "type": "string"}) is compile_schema({"maxLength": 7, "type": "string"})
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer"),
+    [
+        ({"type": "nope"}, "/type"),
+        ({"properties": {"a": {"minLength": -1}}}, "/properties/a/minLength"),
+        ({"properties": {"a": {"pattern": "("}}}, "/properties/a/pattern"),
+        ({"pattern": "(a{1000}){1000}{1000}"}, "/pattern"),
+        ({"$ref": "#/$defs/missing"}, "/$ref"),
+        ({"$schema": "https://example.com/own-dialect"}, "/$schema"),
+        ([], ""),
+        (5, ""),
+        ({"properties": {1: {}}}, ""),
+    ],
+)
+def test_a_faulty_schema_is_explained_with_a_pointer_into_it(schema: Any, pointer: str) -> None:
+    violations = check_schema(schema)
+
+    assert violations[0].pointer == pointer
+    assert violations[0].message
+    with pytest.raises(SchemaError) as caught:
+        check(1, schema)
+    assert caught.value.faults[0].pointer == pointer
+
+
+@pytest.mark.parametrize("depth", [150, 300, 5_000])
+@pytest.mark.parametrize("fault", [{"type": "string"}, {"type": "nope"}])
+def test_a_deep_schema_is_used_or_refused(depth: int, fault: dict[str, Any]) -> None:
+    schema: Any = fault
+    for _ in range(depth):
+        schema = {"items": schema}
+
+    if check_schema(schema) == []:
+        assert check([], schema) == []
+    else:
+        with pytest.raises(SchemaError):
+            check([], schema)
+
+
+@pytest.mark.parametrize("pattern", [r"^(a+)+$", r"^(a|aa)+$", r"^(?:(a+)\1*)+$(?!b)", r"(?=(a+))a*b"])
+def test_an_evil_pattern_cannot_stall(pattern: str) -> None:
+    assert only(check("a" * 50_000 + "!", {"pattern": pattern})).keyword == "pattern"
+
+
+def test_recursion_ends() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    assert only(check(deep, {"items": {"$ref": "#"}})).keyword == "json"
+    assert check(1, {"$ref": "#"}) == []
+    assert check(1, {"allOf": [{"$ref": "#"}]}) == []
+
+
+@pytest.mark.parametrize("instance", [{1: 2}, "\ud800", b"x", {"a": {2}}])
+def test_what_is_not_json_is_a_violation(instance: Any) -> None:
+    assert only(check(instance, {"type": "object", "maxProperties": 0, "pattern": "a"})).keyword == "json"
+
+
+def test_the_number_of_violations_is_bounded() -> None:
+    assert len(check(["x"] * 1_000, {"items": {"type": "integer"}})) == MAX_VIOLATIONS
+    assert len(check(["x" * 100] * 10_000, {"items": {"type": "integer"}})) == 1
+
+
+_names = st.sampled_from(["a", "b", "c"])
+_instances = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["", "a", "ab", "xyz"])
+    | st.floats(-2, 2, width=16),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3),
+    max_leaves=8,
+)
+_sizes = st.integers(0, 3)
+_leaves: st.SearchStrategy[Any] = st.booleans() | st.one_of(
+    st.fixed_dictionaries({"type": st.sampled_from(["string", "integer", "number", "null", "object", "array"])}),
+    st.fixed_dictionaries({"enum": st.lists(_instances, min_size=1, max_size=3)}),
+    st.fixed_dictionaries({"maxLength": _sizes, "minItems": _sizes, "maxProperties": _sizes}),
+    st.fixed_dictionaries({"minimum": st.integers(-2, 2), "exclusiveMaximum": st.integers(-2, 2)}),
+    st.fixed_dictionaries({"multipleOf": st.sampled_from([1, 2, 0.5])}),
+    st.fixed_dictionaries({"required": st.lists(_names, unique=True, max_size=2)}),
+    st.fixed_dictionaries({"pattern": st.sampled_from(["^a", "b$", "[xy]+"]), "uniqueItems": st.booleans()}),
+)
+_schemas = st.recursive(
+    _leaves,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"properties": st.dictionaries(_names, inner, max_size=2)}),
+        st.fixed_dictionaries({"properties": st.just({"a": {}}), "additionalProperties": inner}),
+        st.fixed_dictionaries({"items": inner, "prefixItems": st.lists(inner, min_size=1, max_size=2)}),
+        st.fixed_dictionaries({"contains": inner, "minContains": _sizes}),
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)}),
+        st.fixed_dictionaries({"oneOf": st.lists(inner, min_size=1, max_size=2)}),
+        st.fixed_dictionaries({"allOf": st.lists(inner, min_size=1, max_size=2), "unevaluatedProperties": inner}),
+        st.fixed_dictionaries({"not": inner}),
+        st.fixed_dictionaries({"if": inner, "then": inner, "else": inner}),
+        st.fixed_dictionaries({"propertyNames": inner}),
+    ),
+    max_leaves=6,
+)
+
+
+@given(_schemas, _instances)
+def test_it_agrees_with_the_reference(schema: Any, instance: Any) -> None:
+    assert (check(instance, schema) == []) == Draft202012Validator(schema).is_valid(instance)
