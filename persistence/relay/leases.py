@@ -1,4 +1,4 @@
-"""Who leads which shard: takes free leases, renews its own each second, and says what was gained and lost.
+"""Who leads which shard: takes free leases, renews its own three times a lease, and says what was gained and lost.
 
 A lease serves liveness only; a leader that sleeps through its end is fenced by Kafka, not by this.
 """
@@ -18,8 +18,8 @@ from persistence.postgres.pool import Connection, Pool
 from persistence.relay.connections import held_connection
 
 LEASE_S: Final = 3.0
-RENEW_S: Final = 1.0
 POLL_S: Final = 0.3
+_RENEWALS_A_LEASE: Final = 3
 _ANSWER_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -35,12 +35,16 @@ class Leases:
         shards: int,
         gained: Callable[[int, int], Awaitable[None]],
         lost: Callable[[int], Awaitable[None]],
+        *,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._pool = pool
         self._owner = owner
         self._shards = shards
         self._gained = gained
         self._lost = lost
+        self._lease_s = lease_s
+        self._poll_s = min(POLL_S, lease_s / 10)
         self._epochs: dict[int, int] = {}
         self._held_until: dict[int, float] = {}
 
@@ -53,7 +57,7 @@ class Leases:
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                 log.warning("relay_lease_unreachable", reason=str(error))
             await self._drop_expired()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._poll_s)
 
     async def release(self) -> None:
         """Give every lease back, so that a successor need not wait for their end. Best effort."""
@@ -68,22 +72,22 @@ class Leases:
         while True:
             asked = time.monotonic()
             if self._epochs and asked >= renew_at:
-                ours = await leadership.renew(connection, self._epochs, self._owner, LEASE_S, _ANSWER_S)
+                ours = await leadership.renew(connection, self._epochs, self._owner, self._lease_s, _ANSWER_S)
                 for shard in ours:
-                    self._held_until[shard] = asked + LEASE_S
+                    self._held_until[shard] = asked + self._lease_s
                 for shard in set(self._epochs) - ours:
                     await self._drop(shard)
-                renew_at = asked + RENEW_S
+                renew_at = asked + self._lease_s / _RENEWALS_A_LEASE
             await self._drop_expired()
             free = [shard for shard in range(self._shards) if shard not in self._epochs]
             if free:
                 asked = time.monotonic()
-                taken = await leadership.acquire(connection, free, self._owner, LEASE_S, _ANSWER_S)
+                taken = await leadership.acquire(connection, free, self._owner, self._lease_s, _ANSWER_S)
                 for shard, epoch in taken.items():
                     self._epochs[shard] = epoch
-                    self._held_until[shard] = asked + LEASE_S
+                    self._held_until[shard] = asked + self._lease_s
                     await self._gained(shard, epoch)
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._poll_s)
 
     async def _drop_expired(self) -> None:
         now = time.monotonic()

@@ -20,7 +20,7 @@ from persistence.postgres.outbox import Installation
 from persistence.postgres.pool import Pool, connection, wait_for_pool
 from persistence.postgres.wake import EVERYTHING_TOKEN, read_payload
 from persistence.relay.housekeeping import keep_trimming
-from persistence.relay.leases import Leases
+from persistence.relay.leases import LEASE_S, Leases
 from persistence.relay.metrics import RelayMetrics
 from persistence.relay.path import ShardContext
 from persistence.relay.public import PublicPath
@@ -41,12 +41,20 @@ class Relay:
     """Moves the outbox of one installation to Kafka. Run it as often as you like: one leads each shard."""
 
     def __init__(
-        self, *, database_url: str, bootstrap: str, prefix: str, runway: int, registry: CollectorRegistry
+        self,
+        *,
+        database_url: str,
+        bootstrap: str,
+        prefix: str,
+        runway: int,
+        registry: CollectorRegistry,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._database_url = database_url
         self._bootstrap = bootstrap
         self._prefix = prefix
         self._runway = runway
+        self._lease_s = lease_s
         self._metrics = RelayMetrics(registry)
         self._records = RecordMaker(prefix)
         self._stopping = asyncio.Event()
@@ -113,7 +121,7 @@ class Relay:
                 self._wakes.pop(shard, None)
                 self._led[shard].cancel()
 
-            leases = Leases(pool, uuid4(), installation.shards, gained, lost)
+            leases = Leases(pool, uuid4(), installation.shards, gained, lost, lease_s=self._lease_s)
             helpers = [
                 shards.create_task(leases.keep()),
                 shards.create_task(keep_listening(pool, self._wakes)),
