@@ -1,0 +1,1 @@
+"""Headrace's benchmark: the whole pipeline on the one-machine stack, measured from outside. See docs/benchmarks.md."""
