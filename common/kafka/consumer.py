@@ -59,7 +59,7 @@ class WorkConsumer:
             auto_offset_reset="earliest",
             isolation_level="read_committed" if self._public else "read_uncommitted",
             max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=15_000,
             request_timeout_ms=15_000,

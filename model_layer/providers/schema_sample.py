@@ -85,13 +85,16 @@ def _typed(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> An
 
 def _string(schema: Mapping[str, Any]) -> str:
     text = _FORMATS.get(schema.get("format", ""), "")
-    least = schema.get("minLength", 0)
+    least = int(schema.get("minLength", 0))
     padded = text + "x" * max(0, least - len(text))
     pattern = schema.get("pattern")
     if pattern is None:
         return padded
-    fillings = (filling * length for length in range(least, least + _LONGEST_TRIED) for filling in "axA01")
-    return next((each for each in (padded, *fillings) if re.search(pattern, each)), padded)
+    for length in range(least, least + _LONGEST_TRIED):
+        for filling in "axA01":
+            if re.search(str(pattern), filling * length):
+                return filling * length
+    return padded
 
 
 def _flattened(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
