@@ -29,7 +29,7 @@ def job_summary(job: JobView) -> Body:
         "recipe": job.recipe,
         "lane": job.lane.value,
         "revision": job.revision,
-        "batch_id": job.batch_id,
+        "batch_id": None if job.batch_id is None else str(job.batch_id),
         "tags": list(job.tags),
         "created_at": job.created_at,
         "finished_at": job.finished_at,

@@ -86,12 +86,13 @@ def value_of(record: PublicRecord) -> Any:
         return record.value.decode(errors="replace")
 
 
-def record_text(record: PublicRecord) -> Text:
-    """A record for people: where it is, its headers, its value."""
+def record_text(record: PublicRecord, indent: int | None = None) -> Text:
+    """A record for people: where it is, its headers, its value (with ``indent`` over several lines)."""
     text = Text(f"{record.topic} [{record.partition}] @{record.offset}", style="bold")
     for part in _headers(record.headers):
         text.append_text(part)
-    text.append("\n  " + json.dumps(value_of(record), ensure_ascii=False), style="not bold")
+    value = json.dumps(value_of(record), ensure_ascii=False, indent=indent)
+    text.append("\n  " + value.replace("\n", "\n  "), style="not bold")
     return text
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,8 +87,13 @@ def in_foreground(state_dir: Path, servers: Sequence[str], *, free_ports: bool) 
         screen.close()
 
 
-def in_background(state_dir: Path, servers: Sequence[str], *, free_ports: bool) -> None:
-    """Starts a supervisor in a session of its own and returns when it is ready, or raises why not."""
+def in_background(
+    state_dir: Path, servers: Sequence[str], *, free_ports: bool, settings: Mapping[str, str] | None = None
+) -> None:
+    """Starts a supervisor in a session of its own and returns when it is ready, or raises why not.
+
+    ``settings`` are further variables for its environment.
+    """
     state = State(state_dir)
     # Refuses what the background process would refuse, while there is somebody to tell.
     state.acquire()
@@ -101,7 +106,7 @@ def in_background(state_dir: Path, servers: Sequence[str], *, free_ports: bool) 
     with log.open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "headrace", "up", *options],
-            env={**os.environ, "HEADRACE_HOME": str(state.folder)},
+            env={**os.environ, **(settings or {}), "HEADRACE_HOME": str(state.folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,

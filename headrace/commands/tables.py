@@ -110,8 +110,8 @@ def attempt_table(attempts: Iterable[Mapping[str, Any]]) -> Table:
 def hit_text(hit: Mapping[str, Any]) -> Text:
     """One search result: its score and job, then where it matches."""
     text = Text.assemble((f"{hit['score']:6.2f}  ", "dim"), (hit["job_id"], "bold"), f"  {hit['recipe']}")
-    for highlight in hit["highlights"][:3]:
+    for highlight in hit["highlights"][:2]:
         text.append("\n        ")
-        for index, part in enumerate(highlight.replace("</em>", "<em>").split("<em>")):
+        for index, part in enumerate(" · ".join(highlight.split("\n")).replace("</em>", "<em>").split("<em>")):
             text.append(part, style="bold yellow" if index % 2 else "")
     return text

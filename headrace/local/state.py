@@ -20,7 +20,7 @@ from headrace.local.process import Identity
 
 DEFAULT_FOLDER = ".headrace"
 OWN_FOLDERS = ("postgres", "valkey", "kafka", "elasticsearch", "llm", "logs", "jars")
-OWN_FILES = ("api_key", "ports.json", "secrets.json", "run.json", "lock")
+OWN_FILES = ("api_key", "models.demo.toml", "ports.json", "secrets.json", "run.json", "lock")
 
 
 class Secrets(BaseModel):
