@@ -123,20 +123,30 @@ def test_logs_are_printed_by_name_and_all_together(shell: Shell) -> None:
     assert shell("logs", "nobody").returncode == 2
 
 
-def test_down_and_up_again_keep_ports_and_key(shell: Shell) -> None:
+def test_a_killed_supervisor_takes_all_along_and_the_next_up_goes_on(shell: Shell) -> None:
     key, ports = shell.state.api_key_file.read_text(), shell.state.ports()
+    record = shell.state.run_record()
+    assert record is not None
 
-    assert shell("down").returncode == 0
+    send_signal(record.supervisor.pid, signal.SIGKILL)
+
+    until(lambda: not any(process.identity.alive() for process in record.processes.values()))
     assert shell("status").returncode == 3
-    assert "Nothing runs" in shell("down").stdout
+    assert "was killed" in shell("doctor").stdout
     again = shell("up", "--detach", "--without", "llm")
-
     assert again.returncode == 0, again.stderr
     assert shell.state.ports() == ports
     assert shell.state.api_key_file.read_text() == key
     assert "llm" not in shell.processes()
 
 
-def test_delete_data_leaves_nothing(shell: Shell) -> None:
+def test_down_stops_and_deletes_when_told(shell: Shell) -> None:
+    stopped = shell("down")
+    assert stopped.returncode == 0
+    assert "Stopped" in stopped.stdout
+    assert shell("status").returncode == 3
+    assert "Nothing runs" in shell("down").stdout
+    assert shell.state.api_key_file.exists()
+
     assert shell("down", "--delete-data").returncode == 0
     assert not shell.state.folder.exists()
