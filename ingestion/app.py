@@ -4,7 +4,7 @@ The door names requests, sends the two submit routes and health straight to thei
 answered, and turns everything that went wrong into a problem document. FastAPI has the rest.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import structlog
@@ -26,6 +26,17 @@ from ingestion.services import Opening
 from ingestion.submit import BATCHES, JOBS
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
+    # Those of the routes that FastAPI does not know, or knows in part.
+    JOBS: ("GET", "POST"),
+    BATCHES: ("POST",),
+    **{
+        path: ("GET", "HEAD")
+        for name in ("/health/live", "/health/ready", "/metrics")
+        for path in (name, "/api/v1" + name)
+    },
+    HEALTH_PATH: ("GET", "HEAD"),
+}
 _log = structlog.get_logger(__name__)
 
 Handler = Callable[[Scope, Receive], Awaitable[Answer | None]]
@@ -76,6 +87,10 @@ class Door:
 
     async def _serve(self, scope: Scope, receive: Receive, send: "_WatchedSend", request_id: str) -> str:
         path: str = scope["path"]
+        allowed = _ALLOWED.get(path)
+        if allowed is not None and scope["method"] not in allowed:
+            headers = {"allow": ", ".join(allowed)}
+            raise refuse("method_not_allowed", f"Use {' or '.join(allowed)} here.", headers=headers)
         if scope["method"] == "POST" and path in (JOBS, BATCHES):
             submit = self._opening.services.submit
             handler: Handler = submit.post_job if path == JOBS else submit.post_batch
@@ -83,7 +98,7 @@ class Door:
             if answer is not None:
                 await send_answer(send, answer, request_id)
             return path
-        if path == HEALTH_PATH and scope["method"] in ("GET", "HEAD"):
+        if path == HEALTH_PATH:
             await send_answer(send, await self._service_health.answer(), request_id)
             return path
         if await self._health_app.answer(scope, send):
@@ -143,6 +158,8 @@ def build_fastapi(opening: Opening, metrics: HttpMetrics, version: str) -> FastA
 
         return answer
 
+    # Starlette raises the bug again after this answer, and the door logs it.
+    app.add_exception_handler(Exception, told_by(lambda _: refuse("internal_error", _SORRY)))
     app.add_exception_handler(RequestError, told_by(lambda error: error))
     app.add_exception_handler(DatabaseUnavailable, told_by(_no_database))
     app.add_exception_handler(RequestValidationError, told_by(_invalid))

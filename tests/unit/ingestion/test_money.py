@@ -1,0 +1,35 @@
+"""Dollars in, nanos counted, dollars out."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion.money import nanos_from_usd, usd_from_nanos
+
+
+@given(st.integers(min_value=1, max_value=10**18))
+def test_what_is_told_is_read_back_the_same(nanos: int) -> None:
+    assert nanos_from_usd(usd_from_nanos(nanos)) == nanos
+
+
+@given(st.integers(min_value=-(10**18), max_value=10**18))
+def test_nine_places_always(nanos: int) -> None:
+    assert Decimal(usd_from_nanos(nanos)) * 10**9 == nanos
+    assert len(usd_from_nanos(nanos).partition(".")[2]) == 9
+
+
+@given(st.text(max_size=70))
+def test_any_text_is_counted_or_refused_with_a_reason(text: str) -> None:
+    try:
+        said: object = nanos_from_usd(text)
+    except ValueError as error:
+        said = str(error)
+
+    assert (isinstance(said, int) and said > 0) or str(said).startswith("must")
+
+
+def test_more_digits_than_are_counted_are_refused_not_rounded() -> None:
+    with pytest.raises(ValueError, match="9 decimal places"):
+        nanos_from_usd("0." + "1" * 40)
