@@ -16,6 +16,7 @@ import structlog
 import uvloop
 
 from common.errors import ConfigurationError, HeadraceError
+from common.failpoint import arm
 from common.settings import Settings, load_settings
 from common.telemetry import configure_logging
 
@@ -36,6 +37,9 @@ def serve(service: str, main: Main) -> None:
     try:
         settings = load_settings()
         configure_logging(service, settings.log_level)
+        arm(settings.failpoints)
+        if settings.failpoints is not None:
+            log.warning("failpoints_on", folder=str(settings.failpoints))
         uvloop.run(_until_signal(service, settings, main))
     except ConfigurationError as error:
         sys.stderr.write(f"{service}: {error}\n")

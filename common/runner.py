@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from common.errors import InfrastructureError, RecordRefused
+from common.failpoint import failpoint, stage_points
 from common.kafka.consumer import Delivery, WorkConsumer
 from common.kafka.producer import Record, WorkProducer
 from common.metrics import RunnerMetrics
@@ -105,6 +106,7 @@ class Runner:
         self._window = window
         self._drain_s = drain_s
         self._prefix = FinishedPrefix()
+        self._points = stage_points(spec.name)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self.joined = False
@@ -210,10 +212,14 @@ class Runner:
         if letters:
             await self._parking.set_aside(letters)
             log.warning("set aside", stage=self._spec.name, records=len(letters), reason=letters[0].reason)
+        if not records:
+            return
+        failpoint(self._points.before_send)
         try:
             await self._producer.send_all(records)
         except RecordRefused as refusal:
             await self._act_alone(batch, outcomes, refusal)
+        failpoint(self._points.after_send)
 
     async def _act_alone(self, batch: Sequence[Delivery], outcomes: Sequence[Outcome], refusal: RecordRefused) -> None:
         """Send each delivery's records on their own; a delivery whose record Kafka cannot take is set aside."""
@@ -260,7 +266,9 @@ class Runner:
         if not rose:
             return
         try:
+            failpoint(self._points.before_offsets)
             await self._consumer.commit(rose)
+            failpoint(self._points.after_offsets)
         except InfrastructureError as trouble:
             self._metrics.waited(trouble)
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from common.clock import monotonic_clock
 from common.errors import DatabaseUnavailable, InfrastructureError
+from common.failpoint import failpoint
 from common.ports import JobStore, Submission, SubmitResult
 from ingestion.problems import refuse
 
@@ -152,6 +153,7 @@ class GroupCommit:
         try:
             async with asyncio.timeout(self._timeout_s):
                 results = await self._store.submit([waiting.submission for waiting in batch])
+            failpoint("ingestion.before_answer")
         except InfrastructureError as error:
             _fail(batch, error)
         except TimeoutError:

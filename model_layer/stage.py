@@ -17,6 +17,7 @@ from common.clock import Clock, system_clock
 from common.coalesce import Coalescer
 from common.contracts import Completion, FailedAnswer, Prompt, decode
 from common.errors import InfrastructureError, JobError, PoisonError, ProviderError
+from common.failpoint import failpoint
 from common.kafka.consumer import Delivery
 from common.kafka.producer import Record
 from common.outcomes import Done, Forward, Hold, Reject, Retry
@@ -134,6 +135,7 @@ class ModelStage:
         async with self._slots[deployment.alias].taken(prompt):
             if not self._lease.fresh():
                 await self._lease.renew()
+            failpoint("model.before_reserve")
             reserved = await self._reserving.submit(_reservation(call))
             return await self._proceed(call, reserved)
 
@@ -183,10 +185,12 @@ class ModelStage:
             schema=call.recipe.output.schema,
             schema_name=call.recipe.name,
         )
+        failpoint("model.after_reserve")
         try:
             answer = await self._providers[deployment.alias].call(request)
         except ProviderError as error:
             return await self._call_failed(call, attempt, error)
+        failpoint("model.after_call")
         usage = answer.usage
         await self._settling.submit(
             Settlement(
@@ -204,6 +208,7 @@ class ModelStage:
                 latency_ms=round(answer.latency_ms),
             )
         )
+        failpoint("model.after_settle")
         return _answered(prompt, attempt, answer)
 
     async def _call_failed(self, call: Call, attempt: int, error: ProviderError) -> StageOutcome:
@@ -220,6 +225,7 @@ class ModelStage:
             not_before = None if after.delay_s is None else self._clock() + after.delay_s
             body = again.model_dump_json(exclude_none=True).encode()
             successor = self._parked(again, body, not_before, f"{error.kind.value}: {error.message}")
+        failpoint("model.after_failed_call")
         log.info("call failed", deployment=call.deployment.alias, kind=error.kind.value, retry=after.retry)
         await self._settling.submit(
             Settlement(
@@ -233,6 +239,7 @@ class ModelStage:
                 retry=successor,
             )
         )
+        failpoint("model.after_failed_settle")
         if successor is not None:
             return Done("parked with its settlement")
         return _failed(call.prompt, attempt, error.kind.value, error.message)

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from common.contracts import OutputRecord
 from common.errors import SearchUnavailable
+from common.failpoint import failpoint
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Outcome, Reject
 from persistence.elastic import SearchProbe, SearchServer, ensure_index, outputs_index
@@ -50,6 +51,7 @@ class Indexer:
         for part in _parts(batch, documents):
             for place, refusal in await self._bulk(part):
                 outcomes[place] = refusal
+        failpoint("indexer.after_bulk")
         return outcomes
 
     async def _bulk(self, part: Sequence[tuple[int, OutputRecord]]) -> list[tuple[int, Outcome]]:

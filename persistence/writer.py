@@ -9,6 +9,7 @@ import structlog
 
 from common.contracts import Verdict, decode
 from common.errors import PoisonError
+from common.failpoint import failpoint
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Outcome, Reject
 from persistence.planner import plan
@@ -65,8 +66,10 @@ class Writer:
             lambda jobs, ledger: plan(verdicts, jobs, ledger, self._now(), self._source, self._shards),
         )
         if made.endings:
+            failpoint("writer.after_commit")
             async with connection(self._pool) as lent:
                 await notify(lent, {PUBLIC_TOKEN})
+            failpoint("writer.after_notify")
             if self._endings is not None:
                 await self._endings.publish([e.job.job_id for e in made.endings])
         return outcomes

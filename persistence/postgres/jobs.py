@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 
 from common.contracts import EventType
+from common.failpoint import failpoint
 from common.ids import shard_of
 from common.ports import AttemptView, BatchView, JobView, Submission, SubmitResult
 from persistence.postgres.pool import Connection, Pool, connection, transaction
@@ -124,6 +125,8 @@ class PostgresJobStore:
             )
             if row is not None and row["state"] == JobState.OPEN:
                 await self._end_cancelled(lent, row)
+                failpoint("cancel.before_commit")
+        failpoint("cancel.after_commit")
         async with connection(self._pool) as lent:
             await notify(lent, {PUBLIC_TOKEN})
         return await self.job(tenant_id, job_id)

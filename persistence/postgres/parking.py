@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 
+from common.failpoint import failpoint
 from common.ids import shard_of
 from common.ports import DeadLetter, ParkedMessage
 from persistence.postgres.holds import hold
@@ -50,6 +51,8 @@ class PostgresParking:
             await lent.execute(_PARK, *park_columns(messages, self._shards))
             if held:
                 await hold(lent, held, self._source, self._shards)
+            failpoint("parking.before_commit")
+        failpoint("parking.after_commit")
         async with connection(self._pool) as lent:
             await notify(lent, {LATER_TOKEN, PUBLIC_TOKEN})
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from common.failpoint import failpoint
 from persistence.planner import Ending, LedgerRow, Plan
 from persistence.postgres.pool import Connection, Pool, transaction
 from persistence.postgres.records import JobRow, public_columns
@@ -69,6 +70,7 @@ class PostgresResults:
                 await lent.execute(_NOTE, *_note_columns(made))
             if made.endings:
                 await lent.execute(_FINISH, *_ending_columns(made.endings), *public_columns(made.records))
+                failpoint("writer.before_commit")
         return made
 
     async def _ledger(self, lent: Connection, job_ids: Sequence[UUID]) -> dict[UUID, list[LedgerRow]]:

@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from common.contracts import Step
+from common.failpoint import failpoint
 from common.ids import shard_of
 from common.pipeline import STEPS_OF
 from common.ports import NewJob, Submission, SubmitKind, SubmitResult
@@ -50,6 +51,7 @@ async def submit(pool: Pool, submissions: Sequence[Submission], shards: int) -> 
     claims = [s.claim for s in winners if s.claim]
     batches = [(s.batch_id, s.jobs[0].tenant_id, len(s.jobs)) for s in winners if s.batch_id and s.jobs]
     async with connection(pool) as lent:
+        failpoint("submit.before_commit")
         lost = await lent.fetch(
             _SUBMIT,
             [c.tenant_id for c in claims],
@@ -61,6 +63,7 @@ async def submit(pool: Pool, submissions: Sequence[Submission], shards: int) -> 
             [b[2] for b in batches],
             *_job_columns(winners, shards),
         )
+        failpoint("submit.after_commit")
         tokens = {steps_token(LANE_NUMBER[j.lane], j.tenant_id) for s in winners for j in s.jobs}
         await notify(lent, tokens)
     return _results(submissions, repeats, lost)

@@ -11,6 +11,7 @@ from typing import Final
 
 from common.clock import system_clock
 from common.errors import ConfigurationError, RecordRefused
+from common.failpoint import failpoint
 from common.kafka.offsets import Partition
 from common.kafka.transactions import Extent, Record, TransactionalProducer
 from common.pipeline import TOPICS, Topic, topic_name
@@ -58,6 +59,7 @@ class PublicPath:
                 if not rows:
                     await wait(context.wakes.public, REFRESH_S)
                     continue
+                failpoint("relay.public.after_read")
                 self._appetite.fed(sum(len(row.body) for row in rows))
                 kept, records = await sendable(context, connection, self._quarantine, rows)
                 for batch in self._quarantine.batches(kept):
@@ -65,11 +67,14 @@ class PublicPath:
 
     async def _recover(self, connection: Connection, producer: TransactionalProducer) -> None:
         context = self._context
+        failpoint("relay.recovery.after_init")
         newest, closing = await Recovery(context.bootstrap, producer, self._manifests, self._topics).run()
+        failpoint("relay.recovery.after_manifest")
         context.metrics.closed.labels(closing.value).inc()
         revs = rows_to_delete(newest, self._installation.id)
         if revs:
             await outbox.delete_public(connection, context.shard, revs)
+        failpoint("relay.recovery.after_delete")
 
     async def _publish(
         self,
@@ -82,15 +87,21 @@ class PublicPath:
         began = time.monotonic()
         revs = [row.rev for row in batch]
         await producer.begin(self._manifests)
+        failpoint("relay.public.after_begin")
         try:
             extents = await producer.send(records)
         except RecordRefused as error:
             self._quarantine.refuse([revs[index] for index in error.suspects], error.reason)
             raise
+        failpoint("relay.public.after_send")
         extents += await self._send_manifest(producer, revs, extents)
+        failpoint("relay.public.after_manifest")
         await producer.commit()
+        failpoint("relay.public.after_commit")
         await settle_extents(producer.offsets, extents)
+        failpoint("relay.public.after_settle")
         await outbox.delete_public(connection, context.shard, revs)
+        failpoint("relay.public.after_delete")
         self._quarantine.clear(revs)
         context.metrics.published.inc(len(batch))
         context.metrics.transactions.inc()

@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from common.errors import BrokerUnavailable, ConfigurationError
+from common.failpoint import failpoint
 from common.kafka.logreading import read_stretch
 from common.kafka.offsets import Offsets, Partition
 from common.kafka.transactions import Extent, TransactionalProducer
@@ -111,6 +112,7 @@ class Recovery:
             log.warning("relay_closing_transaction", shard=self._manifests.partition, outcome=closing.value)
         await self._producer.begin(*writable)
         await (self._producer.commit() if closing is Closing.COMMIT else self._producer.abort())
+        failpoint("relay.recovery.after_closing")
         await settle(offsets, found.ends)
         stable = await offsets.stable_ends([self._manifests])
         return await self._newest(stable[self._manifests]), closing

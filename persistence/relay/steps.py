@@ -10,6 +10,7 @@ from typing import Final
 
 from common.clock import system_clock
 from common.errors import RecordRefused
+from common.failpoint import failpoint
 from common.kafka.transactions import IdempotentProducer
 from persistence.postgres import outbox
 from persistence.postgres.outbox import FIRST, Cursor, OutboxRow, Share
@@ -107,6 +108,7 @@ class StepsPath:
         return found
 
     async def _send(self, connection: Connection, producer: IdempotentProducer, rows: Sequence[OutboxRow]) -> None:
+        failpoint("relay.steps.after_read")
         kept, records = await sendable(self._context, connection, self._quarantine, rows)
         for batch in self._quarantine.batches(kept):
             try:
@@ -114,8 +116,10 @@ class StepsPath:
             except RecordRefused as error:
                 self._quarantine.refuse([batch[index].rev for index in error.suspects], error.reason)
                 raise
+            failpoint("relay.steps.after_send")
             revs = [row.rev for row in batch]
             await outbox.delete_ready(connection, [row.id for row in batch], revs)
+            failpoint("relay.steps.after_delete")
             self._quarantine.clear(revs)
 
 
@@ -129,5 +133,6 @@ async def keep_promoting(context: ShardContext) -> None:
                 await wait(context.wakes.later, REFRESH_S if due_s is None else min(REFRESH_S, due_s))
                 continue
             promoted = await outbox.promote(connection, context.shard, RELEASE_ROWS)
+            failpoint("relay.after_promote")
             context.metrics.promoted.inc(len(promoted))
             context.wakes.wake_tenants(promoted)
