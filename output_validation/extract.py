@@ -5,6 +5,7 @@ against the whole schema; the plainest place wins. Two different values that wou
 so is a value that is followed by one that cannot be read.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,8 @@ from output_validation.extraction import (
 )
 
 MAX_TEXT_CHARS: Final = 8 << 20
+_KEY_BEFORE: Final = re.compile(r'"\s*:\s*$')
+_CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
 _ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
 
 
@@ -69,7 +72,19 @@ def _try(text: str, place: Place, span: Span, schema: CompiledSchema | None, pol
 
 
 def _try_region(text: str, region: Region, schema: CompiledSchema | None, policy: Policy) -> _Tried:
+    start, end = region.span.start, region.span.end
+    if region.place is Place.PROSE and _is_fragment(text, start, end):
+        fault = Violation("", "json", "the value is a part of something that is not all there")
+        return _Tried(Candidate(region.place, start, end, (fault,)), None, readable=False)
     return _try(text, region.place, region.span, schema, policy)
+
+
+def _is_fragment(text: str, start: int, end: int) -> bool:
+    """Return whether a key stands before the value, or a closing bracket after it that nothing opened."""
+    if _KEY_BEFORE.search(text, max(0, start - 80), start):
+        return True
+    closer = _CLOSER_AFTER.get(text[start])
+    return closer is not None and closer.match(text, end) is not None
 
 
 def _strict(whole: _Tried) -> Extraction:

@@ -60,11 +60,10 @@ def _line(violation: Violation, schema: Json) -> str:
     imperative = _IMPERATIVES.get(violation.keyword)
     if imperative is not None:
         return pointer + imperative.format(expected=_shown(violation.expected), actual=_shown(violation.actual))
-    part = _part(schema, violation.pointer)
-    wanted = f"; it must satisfy {part}" if part else ""
     if violation.keyword == "json":
-        return f"send one {_noun(schema)}{wanted} ({violation.message})"
-    return f"{pointer}{violation.message}{wanted}"
+        return f"send one {_noun(schema)}{_members(schema)} ({violation.message})"
+    part = _part(schema, violation.pointer)
+    return f"{pointer}{violation.message}{'; it must satisfy ' + part if part else ''}"
 
 
 def _shown(value: Json) -> str:
@@ -79,6 +78,11 @@ def _noun(schema: Json) -> str:
         if isinstance(schema, dict) and schema.get("type") in ("object", "array")
         else "JSON value"
     )
+
+
+def _members(schema: Json) -> str:
+    names = schema.get("required") if isinstance(schema, dict) else None
+    return f" with the members {', '.join(map(str, names[:20]))}" if isinstance(names, list) and names else ""
 
 
 def _cut_middle(text: str) -> str:

@@ -1,0 +1,152 @@
+"""Prompts are compiled to a hashed conversation with a token bound; re-asks say what to change."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.contracts import PromptPart
+from common.errors import JobError, RenderError
+from common.recipes import Recipe, from_bundle
+from common.schema import Violation, check
+from prompt_engine.compile import compile_prompt, extend_prompt
+from prompt_engine.reask import MAX_FAULTS, MAX_PREVIOUS_CHARS, word_reask
+
+OUTPUT = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string", "maxLength": 5},
+        "kind": {"enum": ["a", "b"]},
+        "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+        "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    },
+    "required": ["text", "kind"],
+    "additionalProperties": False,
+}
+
+
+def recipe(prompt: str = "Greet {{ input.who }}.\n", system: str | None = None) -> Recipe:
+    files = {
+        "recipe.toml": 'name = "greeting"\nversion = "1.0.0"\ndescription = "Greets."\n[[step]]\nid = "greet"\n',
+        "input.schema.json": "{}",
+        "output.schema.json": json.dumps(OUTPUT),
+        "prompt.j2": prompt,
+    }
+    return from_bundle(files | ({"system.j2": system} if system is not None else {}))
+
+
+def test_a_conversation_has_the_system_text_first() -> None:
+    compiled = compile_prompt(recipe(system="Be kind to {{ input.who }}.\n"), "greet", {"who": "Ada"})
+
+    assert [(m.role, m.content) for m in compiled.messages] == [
+        ("system", "Be kind to Ada."),
+        ("user", "Greet Ada."),
+    ]
+
+
+@pytest.mark.parametrize("system", [None, "", "{# nothing #}\n"])
+def test_without_a_system_text_there_is_one_message(system: str | None) -> None:
+    assert len(compile_prompt(recipe(system=system), "greet", {"who": "Ada"}).messages) == 1
+
+
+def test_the_output_schema_can_be_shown() -> None:
+    compiled = compile_prompt(recipe("{{ output_schema }}"), "greet", {})
+
+    assert json.loads(compiled.messages[0].content) == OUTPUT
+
+
+def test_the_hash_is_over_the_messages() -> None:
+    compiled = compile_prompt(recipe(), "greet", {"who": "Ada"})
+
+    assert compiled.prompt_hash == hashlib.sha256(b'[["user","Greet Ada."]]').hexdigest()
+    assert compile_prompt(recipe(), "greet", {"who": "Bob"}).prompt_hash != compiled.prompt_hash
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_no_byte_level_tokenizer_makes_more_tokens(who: str) -> None:
+    compiled = compile_prompt(recipe(), "greet", {"who": who})
+
+    sent = "".join(m.content for m in compiled.messages) + recipe().output_schema_text
+    assert compiled.tokens_estimate >= len(sent.encode())
+
+
+def test_what_cannot_be_compiled_fails_the_job_and_says_why() -> None:
+    with pytest.raises(RenderError, match=r"greeting@1\.0\.0/prompt\.j2, line 1: .*'who'"):
+        compile_prompt(recipe(), "greet", {})
+    with pytest.raises(JobError, match="step_unknown"):
+        compile_prompt(recipe(), "other", {"who": "Ada"})
+    with pytest.raises(JobError, match="prompt_empty"):
+        compile_prompt(recipe("{{ input.who }}"), "greet", {"who": " "})
+
+
+def test_a_conversation_goes_on() -> None:
+    compiled = compile_prompt(recipe(), "greet", {"who": "Ada"})
+    added = (PromptPart(role="assistant", content="{}"), PromptPart(role="user", content="Correct it."))
+
+    extended = extend_prompt(compiled, added)
+
+    assert extended.messages == compiled.messages + added
+    assert extended.prompt_hash != compiled.prompt_hash
+    assert extended.tokens_estimate > compiled.tokens_estimate + len("{}Correct it.")
+
+
+def worded(answer: Any) -> str:
+    return word_reask(check(answer, OUTPUT), json.dumps(answer), OUTPUT)[-1].content
+
+
+def test_a_re_ask_repeats_the_answer_and_says_what_to_change() -> None:
+    answer = {"text": "too long", "kind": "c", "tags": ["x", 1, "y"], "extra": 1}
+    parts = word_reask(check(answer, OUTPUT), json.dumps(answer), OUTPUT)
+
+    assert [part.role for part in parts] == ["assistant", "user"]
+    assert parts[0].content == json.dumps(answer)
+    lines = parts[1].content.splitlines()
+    assert lines[0] == "Correct your answer:"
+    assert set(lines[1:-1]) == {
+        "- /text: shorten it to at most 5 characters",
+        '- /kind: use one of "a", "b"',
+        "- /tags: keep at most 2 items",
+        "- /tags/1: make it of type string",
+        '- remove "extra"',
+    }
+    assert lines[-1] == "Then send the whole JSON object again, and nothing else."
+
+
+def test_a_missing_member_is_to_be_added() -> None:
+    assert "- add the member kind" in worded({"text": "a"})
+
+
+def test_alternatives_are_shown_as_their_schema() -> None:
+    assert "/either: must match at least one of the alternatives" in worded({"text": "a", "kind": "a", "either": 1})
+    assert '{"anyOf":[{"type":"string"},{"type":"null"}]}' in worded({"text": "a", "kind": "a", "either": 1})
+
+
+@pytest.mark.parametrize(
+    ("violation", "words"),
+    [
+        (Violation("", "json", "the answer holds no JSON value"), "send one JSON object with the members text, kind"),
+        (Violation("", "truncated", "cut off"), "write less"),
+        (Violation("", "ambiguous", "two"), "send one JSON value, not several"),
+        (Violation("/n", "type", "m", "['integer', 'null']", "'x'"), "/n: make it of type ['integer', 'null']"),
+        (Violation("/n", "someday", "must be seven"), "/n: must be seven"),
+    ],
+)
+def test_other_faults_have_their_words(violation: Violation, words: str) -> None:
+    assert words in word_reask([violation], "x", OUTPUT)[-1].content
+
+
+def test_a_re_ask_is_bounded() -> None:
+    faults = [Violation(f"/{i}", "type", "m", "string", i) for i in range(100)]
+
+    parts = word_reask(faults, "x" * 1_000_000, OUTPUT)
+
+    assert len(parts[0].content) < MAX_PREVIOUS_CHARS + 20
+    assert len(parts[1].content.splitlines()) == MAX_FAULTS + 3
+
+
+@pytest.mark.parametrize("previous", ["", "  \n"])
+def test_an_empty_answer_is_not_repeated(previous: str) -> None:
+    assert [p.role for p in word_reask([Violation("", "json", "empty")], previous, OUTPUT)] == ["user"]

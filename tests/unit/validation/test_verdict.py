@@ -1,0 +1,93 @@
+"""decide turns a reading, the provider's word and the history into one verdict."""
+
+import pytest
+
+from common.contracts import FailedAnswer, VerdictKind
+from output_validation import Extraction, extract
+from output_validation.verdict import Decision, History, Limits, decide
+
+SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+GOOD = extract('{"n": 1}', SCHEMA)
+BAD = extract('{"n": "1"}', SCHEMA)
+
+
+def decided(
+    extraction: Extraction | None = BAD,
+    finish_reason: str | None = "stop",
+    error: FailedAnswer | None = None,
+    history: History = History(),  # noqa: B008  # frozen
+    limits: Limits = Limits(),  # noqa: B008  # frozen
+) -> Decision:
+    return decide(extraction, finish_reason=finish_reason, error=error, history=history, limits=limits)
+
+
+def test_a_good_value_is_accepted() -> None:
+    assert decided(GOOD) == Decision(VerdictKind.ACCEPT)
+
+
+def test_a_good_value_is_accepted_though_the_answer_was_cut_off_after_it() -> None:
+    assert decided(GOOD, "length").kind is VerdictKind.ACCEPT
+
+
+def test_the_first_bad_value_is_asked_again_with_its_faults() -> None:
+    decision = decided(BAD)
+
+    assert decision.kind is VerdictKind.REASK
+    assert [v.pointer for v in decision.violations] == ["/n"]
+    assert decision.failure is None
+
+
+@pytest.mark.parametrize(
+    ("history", "limits"),
+    [
+        (History(attempts=2, reasks=1), Limits()),
+        (History(attempts=1, reasks=0), Limits(max_reasks=0)),
+        (History(attempts=4, reasks=0), Limits(max_attempts=4)),
+        (History(attempts=3, reasks=2), Limits(max_reasks=2)),
+    ],
+)
+def test_a_bad_value_is_rejected_when_nothing_is_left(history: History, limits: Limits) -> None:
+    decision = decided(BAD, history=history, limits=limits)
+
+    assert decision.kind is VerdictKind.REJECT
+    assert decision.failure is not None
+    assert decision.failure.code == "answer_invalid"
+    assert "/n: must be of type integer" in decision.failure.detail
+
+
+def test_a_second_re_ask_is_allowed_where_the_recipe_says_so() -> None:
+    assert decided(BAD, history=History(2, 1), limits=Limits(max_reasks=2)).kind is VerdictKind.REASK
+
+
+def test_a_cut_off_answer_is_asked_again_to_be_shorter_then_rejected_as_such() -> None:
+    cut = extract('{"n": 1', SCHEMA)
+
+    again = decided(cut, "length")
+    rejected = decided(cut, "length", history=History(2, 1))
+
+    assert [v.keyword for v in again.violations] == ["truncated"]
+    assert again.kind is VerdictKind.REASK
+    assert rejected.failure is not None
+    assert rejected.failure.code == "answer_truncated"
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "code"), [("refusal", "model_refused"), ("content_filter", "content_filtered")]
+)
+@pytest.mark.parametrize("extraction", [GOOD, BAD, None])
+def test_a_refusal_is_never_asked_again(finish_reason: str, code: str, extraction: Extraction | None) -> None:
+    decision = decided(extraction, finish_reason)
+
+    assert decision.kind is VerdictKind.REJECT
+    assert decision.failure is not None
+    assert decision.failure.code == code
+
+
+def test_a_failure_before_validation_keeps_its_code() -> None:
+    failed = FailedAnswer(code="provider_unauthorized", detail="the key is not accepted")
+
+    assert decided(None, None, failed) == Decision(VerdictKind.REJECT, failure=failed)
+
+
+def test_an_answer_without_text_is_asked_again() -> None:
+    assert decided(None).kind is VerdictKind.REASK
