@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--outstanding", type=int, default=5_000, help="most jobs submitted and not yet put out")
     top.add_argument("--latency-rate", type=float, default=20.0, help="jobs a second while latency is measured")
     top.add_argument("--latency-seconds", type=float, default=30.0, help="for how long")
+    top.add_argument("--calibration-seconds", type=float, default=4.0, help="how long each calibration loop runs")
     top.add_argument("--quick", action="store_true", help="3 s warm-up, one round of 10 s, latency for 10 s")
     top.add_argument("--json", type=Path, help="where to write the figures; else bench/results/<time>.json")
     top.add_argument(
@@ -70,6 +71,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         outstanding=asked["outstanding"],
         latency_rate=asked["latency_rate"],
         latency_s=asked["latency_seconds"],
+        calibration_s=asked["calibration_seconds"],
         settings={f"HEADRACE_{name.upper().removeprefix('HEADRACE_')}": value for name, value in settings.items()},
         profiled=tuple(asked["profile"]),
     )

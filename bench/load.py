@@ -66,7 +66,8 @@ class Pace:
     def allowed(self, now_s: float, seen: int) -> int:
         """Return the greatest number of posts allowed at a time, given how many outputs were seen."""
         bound = seen + self._outstanding
-        return bound if self._rate is None else min(bound, int((now_s - self._started_s) * self._rate))
+        # The margin keeps rounding from putting a post off that is due right now.
+        return bound if self._rate is None else min(bound, int((now_s - self._started_s) * self._rate + 1e-6))
 
     def next_s(self, posted: int, now_s: float) -> float:
         """Return when to look again."""

@@ -13,12 +13,13 @@ from typing import Final, Self
 
 from bench.figures import percentiles_ms
 from bench.load import LoadCounts, LoadOrder
-from bench.readings import MachineTime, cpu_s_by_name, family_pss_mb, machine_time
+from bench.readings import cpu_s_by_name, family_pss_mb, machine_time
 from bench.results import Integrity, Latency, Plan, Round
-from bench.servers import PostgresWork, postgres_work, read_integrity
+from bench.servers import postgres_work, read_integrity
 from bench.system import System, start_helper, stop_helper
 from bench.tally import SharedCount, read_accepted, read_seen
 from bench.watch import WatchOrder
+from bench.window import Reading, Window, window_between
 from common.errors import StackError
 from common.pipeline import Topic, topic_name
 from headrace.local.process import Child
@@ -31,17 +32,6 @@ _STALL_S: Final = 20.0
 _DUPLICATES_S: Final = 1.5
 _LATENCY_WARM_UP_S: Final = 3.0
 _START_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """Everything that is counted, at one moment."""
-
-    at_s: float
-    counted_s: dict[str, float]
-    uncounted_s: dict[str, float]
-    machine: MachineTime
-    postgres: PostgresWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +71,42 @@ class Measurement:
     async def latency(self, seconds: float) -> Latency:
         """Measure at the plan's fixed rate; the first seconds are warm-up and left out."""
         rate = self.plan.latency_rate
-        began_s = time.monotonic() + _START_S + _LATENCY_WARM_UP_S
-        phase = await self._load(began_s + seconds, rate=rate)
+        window, phase = await self._window(_LATENCY_WARM_UP_S, seconds, rate)
         seen = dict(read_seen(self._seen_file))
-        posts = [post for post in read_accepted(phase.accepted_file) if post[1] >= began_s]
+        posts = [post for post in read_accepted(phase.accepted_file) if window.holds(post[1])]
         return Latency(
             rate=rate,
+            cpu_ms_a_second={name: 1000 * used_s / window.seconds for name, used_s in window.counted_s.items()},
+            strangers_busy_share=window.strangers_share,
             accepted=percentiles_ms([answered_s - begun_s for _, begun_s, answered_s in posts]),
             result=percentiles_ms([seen[job] - begun_s for job, begun_s, _ in posts if job in seen]),
         )
 
     async def round(self) -> Round:
         """Load without pause: warm-up, then the window that counts."""
-        plan = self.plan
-        start_s = time.monotonic() + _START_S + plan.warmup_s
-        loading = asyncio.create_task(self._load(start_s + plan.seconds + _START_S, rate=None))
-        try:
-            await asyncio.sleep(start_s - time.monotonic())
-            first = await self._read()
-            await asyncio.sleep(first.at_s + plan.seconds - time.monotonic())
-            last = await self._read()
-            phase = await loading
-        finally:
-            loading.cancel()
-            with suppress(asyncio.CancelledError):
-                await loading
-        return self._round(first, last, phase)
+        window, phase = await self._window(self.plan.warmup_s, self.plan.seconds, None)
+        outputs = sum(window.holds(seen_s) for _, seen_s in read_seen(self._seen_file))
+        accepted = sum(window.holds(answered_s) for _, _, answered_s in read_accepted(phase.accepted_file))
+        jobs = max(1, outputs)
+        cpu_ms = {name: 1000 * used_s / jobs for name, used_s in window.counted_s.items()}
+        return Round(
+            seconds=window.seconds,
+            outputs=outputs,
+            accepted=accepted,
+            outputs_per_s=outputs / window.seconds,
+            accepted_per_s=accepted / window.seconds,
+            cpu_ms_a_job=cpu_ms,
+            total_cpu_ms_a_job=sum(cpu_ms.values()),
+            uncounted_cpu_ms_a_job={name: 1000 * used_s / jobs for name, used_s in window.uncounted_s.items()},
+            machine_busy_share=window.machine.busy_share,
+            machine_stolen_s=window.machine.stolen_s,
+            strangers_busy_share=window.strangers_share,
+            commits_a_job=window.commits / jobs,
+            wal_bytes_a_job=window.wal_bytes / jobs,
+            posted=phase.counts.posted,
+            refused=phase.counts.refused,
+            unknown=phase.counts.unknown,
+        )
 
     def pss_mb(self) -> dict[str, float | None]:
         """Return the memory of every service and server now."""
@@ -122,6 +122,21 @@ class Measurement:
             self._seen_file,
             sum(phase.counts.unknown for phase in self._phases),
         )
+
+    async def _window(self, warmup_s: float, seconds: float, rate: float | None) -> tuple[Window, _Phase]:
+        """Load for the warm-up and the window, and read all counters at the window's two ends."""
+        start_s = time.monotonic() + _START_S + warmup_s
+        loading = asyncio.create_task(self._load(start_s + seconds + _START_S, rate))
+        try:
+            await asyncio.sleep(start_s - time.monotonic())
+            first = await self._read()
+            await asyncio.sleep(first.at_s + seconds - time.monotonic())
+            last = await self._read()
+            return window_between(first, last), await loading
+        finally:
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
 
     async def _load(self, stop_at_s: float, rate: float | None) -> _Phase:
         folder, number = self.system.folder, len(self._phases)
@@ -172,45 +187,18 @@ class Measurement:
         # Longer than the watcher's poll, after which it writes out what it noted.
         await asyncio.sleep(0.3)
 
-    async def _read(self) -> _Reading:
+    async def _read(self) -> Reading:
         system = self.system
         helpers = {"load generator": self._generator, "watcher": self._watcher}
         if system.mock is not None:
             helpers["mock"] = system.mock
         postgres = await postgres_work(system.stack.endpoints.database_url)
-        return _Reading(
+        return Reading(
             at_s=time.monotonic(),
             counted_s=cpu_s_by_name({**system.service_pids, **system.server_pids}),
             uncounted_s=cpu_s_by_name({name: child.pid for name, child in helpers.items()}),
             machine=machine_time(),
             postgres=postgres,
-        )
-
-    def _round(self, first: _Reading, last: _Reading, phase: _Phase) -> Round:
-        seconds = last.at_s - first.at_s
-        outputs = sum(first.at_s <= seen_s < last.at_s for _, seen_s in read_seen(self._seen_file))
-        accepted = sum(first.at_s <= at_s < last.at_s for _, _, at_s in read_accepted(phase.accepted_file))
-        jobs = max(1, outputs)
-        counted = {name: 1000 * (last.counted_s[name] - first.counted_s[name]) / jobs for name in first.counted_s}
-        machine = last.machine.since(first.machine)
-        return Round(
-            seconds=seconds,
-            outputs=outputs,
-            accepted=accepted,
-            outputs_per_s=outputs / seconds,
-            accepted_per_s=accepted / seconds,
-            cpu_ms_a_job=counted,
-            total_cpu_ms_a_job=sum(counted.values()),
-            uncounted_cpu_ms_a_job={
-                name: 1000 * (last.uncounted_s[name] - first.uncounted_s[name]) / jobs for name in first.uncounted_s
-            },
-            machine_busy_share=machine.busy_share,
-            machine_stolen_s=machine.stolen_s,
-            commits_a_job=(last.postgres.commits - first.postgres.commits) / jobs,
-            wal_bytes_a_job=(last.postgres.wal_bytes - first.postgres.wal_bytes) / jobs,
-            posted=phase.counts.posted,
-            refused=phase.counts.refused,
-            unknown=phase.counts.unknown,
         )
 
 

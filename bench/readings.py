@@ -72,10 +72,14 @@ class MachineTime:
         return MachineTime(self.busy_s - earlier.busy_s, self.idle_s - earlier.idle_s, self.stolen_s - earlier.stolen_s)
 
     @property
+    def whole_s(self) -> float:
+        """All of it."""
+        return self.busy_s + self.idle_s + self.stolen_s
+
+    @property
     def busy_share(self) -> float:
-        """Return how much of the machine was in use, 0 to 1."""
-        whole_s = self.busy_s + self.idle_s + self.stolen_s
-        return self.busy_s / whole_s if whole_s else 0.0
+        """How much of the machine was in use, 0 to 1."""
+        return self.busy_s / self.whole_s if self.whole_s else 0.0
 
 
 def machine_time_of(stat: str, ticks_per_s: int = _TICKS_PER_S) -> MachineTime:

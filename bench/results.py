@@ -52,12 +52,16 @@ class Plan(_Result):
     outstanding: int
     latency_rate: float
     latency_s: float
+    calibration_s: float
     settings: Mapping[str, str]
     profiled: tuple[str, ...]
 
 
 class Round(_Result):
-    """One measured window under full load. CPU is in milliseconds a job that came out in the window."""
+    """One measured window under full load. CPU is in milliseconds a job that came out in the window.
+
+    ``strangers_busy_share``: of the machine, what neither Headrace, its servers nor the bench used.
+    """
 
     seconds: float
     outputs: int
@@ -69,6 +73,7 @@ class Round(_Result):
     uncounted_cpu_ms_a_job: Mapping[str, float]
     machine_busy_share: float
     machine_stolen_s: float
+    strangers_busy_share: float
     commits_a_job: float
     wal_bytes_a_job: float
     posted: int
@@ -77,9 +82,14 @@ class Round(_Result):
 
 
 class Latency(_Result):
-    """At a fixed rate: until the 202, and until a read_committed consumer has the record."""
+    """At a fixed rate: until the 202, and until a read_committed consumer has the record.
+
+    ``cpu_ms_a_second`` is what all of it costs at that rate, polling included.
+    """
 
     rate: float
+    cpu_ms_a_second: Mapping[str, float]
+    strangers_busy_share: float
     accepted: Percentiles | None
     result: Percentiles | None
 

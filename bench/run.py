@@ -30,7 +30,6 @@ from bench.workload import Variant
 from common.errors import StackError
 from headrace.local.stack import Stack
 
-_CALIBRATION_LOOP_S: Final = 4.0
 _CALIBRATION_BOUND_S: Final = 120.0
 _START_AND_STOP_S: Final = 300.0
 _PROFILE_LINES: Final = 30
@@ -77,7 +76,7 @@ async def _variant(variant: Variant, plan: Plan, environ: Mapping[str, str], com
 
     async with running_servers(environ, report) as stack:
         say(f"{variant}: calibrating the machine")
-        calibration = await _calibrate(stack)
+        calibration = await _calibrate(stack, plan.calibration_s)
         say(f"{variant}: starting services")
         async with running_system(stack, variant, environ, plan.settings, plan.profiled) as system:
             durability = await read_durability(stack.endpoints.database_url, stack.endpoints.kafka_bootstrap, OUTPUTS)
@@ -131,7 +130,7 @@ async def _measure(variant: Variant, system: System, plan: Plan, calibration: Ca
     )
 
 
-async def _calibrate(stack: Stack) -> Calibration:
+async def _calibrate(stack: Stack, loop_s: float) -> Calibration:
     kafka, postgres = stack.pid("kafka"), stack.pid("postgres")
     assert kafka is not None
     assert postgres is not None
@@ -140,11 +139,11 @@ async def _calibrate(stack: Stack) -> Calibration:
         database_url=stack.endpoints.database_url,
         kafka_pid=kafka,
         postgres_pid=postgres,
-        loop_s=_CALIBRATION_LOOP_S,
+        loop_s=loop_s,
     )
     child = start_helper("calibration", stack.state.folder, order=order.model_dump_json())
     try:
-        ended = await child.wait(_CALIBRATION_BOUND_S)
+        ended = await child.wait(_CALIBRATION_BOUND_S + 3 * loop_s)
     finally:
         await stop_helper(child)
     if not ended or child.exit_code() != 0:

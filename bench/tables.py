@@ -23,6 +23,7 @@ def show(console: Console, result: BenchResult) -> None:
         _show_rate(console, variant)
         console.print(_cpu(variant))
         console.print(_latency(variant))
+        _show_rest(console, variant.latency_at_rest)
         console.print(_memory(variant))
         _show_integrity(console, variant)
     console.print()
@@ -75,7 +76,8 @@ def _show_rate(console: Console, variant: VariantResult) -> None:
         f"[bold]{middle.outputs_per_s:,.0f} jobs/s[/] (rounds: {rates}), "
         f"[bold]{variant.median_total_cpu_ms:.3f} CPU-ms a job[/], "
         f"{middle.commits_a_job:.3f} commits and {middle.wal_bytes_a_job:,.0f} WAL bytes a job; "
-        f"machine {middle.machine_busy_share:.0%} busy, {middle.machine_stolen_s:.1f} s stolen",
+        f"machine {middle.machine_busy_share:.0%} busy, {middle.strangers_busy_share:.0%} by strangers, "
+        f"{middle.machine_stolen_s:.1f} s stolen by the hypervisor",
         highlight=False,
         soft_wrap=True,
     )
@@ -118,6 +120,17 @@ def _latency(variant: VariantResult) -> Table:
     rows("at rest", variant.latency_at_rest)
     rows("after load", variant.latency_after_load)
     return table
+
+
+def _show_rest(console: Console, latency: Latency) -> None:
+    busiest = sorted(latency.cpu_ms_a_second.items(), key=lambda used: -used[1])
+    console.print(
+        f"At {latency.rate:g} jobs/s everything together uses {sum(latency.cpu_ms_a_second.values()):.0f} ms of CPU "
+        f"a second ({', '.join(f'{name} {used:.0f}' for name, used in busiest)}); "
+        f"strangers used {latency.strangers_busy_share:.0%} of the machine",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _memory(variant: VariantResult) -> Table:
