@@ -12,6 +12,7 @@ import jsonschema_rs
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, cut, to_pointer
 
 _DEEPEST_SCHEMA: Final = 200
+_TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 _DRAFTS: Final[dict[type[jsonschema_rs.Validator], int]] = {
     jsonschema_rs.Draft4Validator: jsonschema_rs.Draft4,
     jsonschema_rs.Draft6Validator: jsonschema_rs.Draft6,
@@ -50,12 +51,19 @@ def _against_meta_schema(schema: Json) -> list[Violation]:
         Violation(
             pointer=to_pointer(list(error.absolute_path)),
             keyword=str(error.validator),
-            message=cut(error.message, 200),
+            message=_worded(list(error.absolute_path), error.message),
             expected=brief(error.validator_value),
             actual=brief(error.instance),
         )
         for error in errors
     ]
+
+
+def _worded(path: list[str | int], message: str) -> str:
+    if path[-1:] == ["type"] and path[-2:-1] != ["properties"]:
+        # The meta-schema's own words are about the alternatives of an anyOf.
+        return f"must be one of {', '.join(_TYPES)}, or a list of some of them"
+    return cut(message, 200)
 
 
 def _refused(schema: Json, refusal: Exception) -> Violation:
