@@ -21,7 +21,7 @@ from common.health import Health, HealthApp, ListeningProbe, serving
 from common.ports import HealthProbe, JobEndings, Search
 from common.process import serve
 from common.recipes import RecipeCatalogue, load_catalogue, shipped_recipes
-from common.redis import PolledEndings, RedisEndings, RedisProbe
+from common.redis import EndingsPublisher, PolledEndings, RedisEndings, RedisProbe
 from common.settings import Settings
 from common.telemetry import new_registry
 from ingestion.app import Door, build_fastapi
@@ -50,6 +50,7 @@ class _Optional:
     """What may be away without anything being refused: endings and search, with the probes that tell."""
 
     endings: JobEndings
+    announcer: EndingsPublisher | None
     search: Search | None
     probes: tuple[HealthProbe, ...]
     not_configured: tuple[str, ...]
@@ -88,7 +89,9 @@ class _Backend:
             limits=Limits(settings.input_limit_bytes, settings.request_limit_bytes, settings.batch_limit_jobs),
             now=lambda: datetime.now(UTC),
         )
-        opening.open(Services(keys, jobs, submit, polls, self._catalogue, self._optional.search))
+        opening.open(
+            Services(keys, jobs, submit, polls, self._catalogue, self._optional.search, self._optional.announcer)
+        )
         health.need(PostgresProbe(pool))
         health.started = True
         _log.info("open", recipes=len(self._catalogue.list()))
@@ -130,12 +133,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 async def _optional(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[_Optional]:
     probes: list[HealthProbe] = [ListeningProbe("kafka", settings.kafka_bootstrap)]
     endings: JobEndings = PolledEndings()
+    announcer: EndingsPublisher | None = None
     search: Search | None = None
     async with AsyncExitStack() as cleanup:
         if settings.redis_url is not None:
             subscribed = RedisEndings(settings.redis_url, settings.installation, registry)
             cleanup.push_async_callback(_ended, asyncio.create_task(subscribed.run(), name="endings"))
             endings = subscribed
+            announcer = EndingsPublisher(settings.redis_url, settings.installation, registry)
+            cleanup.push_async_callback(announcer.close)
             probes.append(RedisProbe(settings.redis_url))
         if settings.elasticsearch_url is not None:
             search = ElasticsearchSearch(settings.elasticsearch_url, settings.installation)
@@ -145,7 +151,7 @@ async def _optional(settings: Settings, registry: CollectorRegistry) -> AsyncIte
             probes.append(probe)
         there = {probe.name for probe in probes}
         absent = tuple(name for name in ("redis", "elasticsearch") if name not in there)
-        yield _Optional(endings, search, tuple(probes), absent)
+        yield _Optional(endings, announcer, search, tuple(probes), absent)
 
 
 def _door(

@@ -146,16 +146,13 @@ async def list_attempts(job_id: Id, services: Bound, principal: JobsKey) -> Resp
 )
 async def cancel_job(job_id: Id, services: Bound, principal: JobsKey) -> Response:
     """End an open job. No new attempt starts; what is in flight is recorded and charged, not published."""
-    before = await services.jobs.job(principal.tenant_id, job_id)
-    job = None
-    if before is not None and before.state not in {"succeeded", "failed", "expired"}:
-        job = await services.jobs.cancel(principal.tenant_id, job_id)
-    else:
-        job = before
+    job = await services.jobs.cancel(principal.tenant_id, job_id)
     if job is None:
         raise _no_job()
     if job.state != "cancelled":
         raise refuse("job_ended", f"The job has ended as {job.state}; nothing is left to cancel.")
+    if services.announcer is not None:
+        await services.announcer.publish([job_id])
     return _json(views.job_detail(job), etag=views.job_etag(job))
 
 

@@ -1,6 +1,9 @@
 """What the API serves from: bound by the composition root once Postgres answers, refused until then."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
 
 from common.errors import RequestError
 from common.ports import JobStore, Search
@@ -11,16 +14,23 @@ from ingestion.problems import refuse
 from ingestion.submit import SubmitRoutes
 
 
+class Announcer(Protocol):
+    """Tells waiters that jobs have ended, if it can. Never raises for that."""
+
+    async def publish(self, job_ids: Sequence[UUID]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All parts that need Postgres, and search where it is configured."""
+    """All parts that need Postgres; search and the announcer where they are configured."""
 
     keys: KeyRing
     jobs: JobStore
     submit: SubmitRoutes
     polls: LongPolls
     catalogue: RecipeCatalogue
-    search: Search | None
+    search: Search | None = None
+    announcer: Announcer | None = None
 
 
 class Opening:
