@@ -1,7 +1,7 @@
 """The Elasticsearch edge: requests over the official client's transport, the outputs index and its mapping.
 
-The transport alone, without the client above it: three requests do not need 16 MB of generated methods in every
-process. The server may be bare (no English analyzer, no ``GET /``, no delete by query): only its core is used.
+The client makes the transport and its methods stay unused: they check for a vendor header that other engines do
+not send. The server may be bare (no English analyzer, no ``GET /``, no delete by query): only its core is used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from elastic_transport import AsyncTransport, TransportError
+from elastic_transport import TransportError
 from elastic_transport.client_utils import url_to_node_config
+from elasticsearch import AsyncElasticsearch
 from pydantic import SecretStr
 
 from common.errors import ConfigurationError, SearchUnavailable
@@ -74,7 +75,7 @@ class SearchServer:
             node = url_to_node_config(url.get_secret_value(), use_default_ports_for_scheme=True)
         except ValueError:
             raise ConfigurationError("HEADRACE_ELASTICSEARCH_URL is not a URL such as http://127.0.0.1:9200") from None
-        self._transport = AsyncTransport([node], max_retries=0, retry_on_timeout=False)
+        self._transport = AsyncElasticsearch([node], max_retries=0, retry_on_timeout=False).transport
         self._timeout_s = timeout_s
 
     async def request(self, method: str, target: str, body: bytes | None = None, *, kind: str = _JSON) -> Reply:

@@ -136,6 +136,7 @@ def _results(
         if key not in standing and winner is claim:
             results.append(SubmitResult(SubmitKind.CREATED, claim.target_id))
             continue
+        # Only submissions with a claim are in ``first``.
         body_hash, target = standing.get(key) or (winner.body_hash, winner.target_id)  # type: ignore[union-attr]
         kind = SubmitKind.REPEATED if body_hash == claim.body_hash else SubmitKind.CONFLICT
         results.append(SubmitResult(kind, target))
