@@ -6,8 +6,8 @@ from alembic import context
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from persistence.postgres.control_tables import metadata
 from persistence.postgres.migrate import sqlalchemy_url
-from persistence.postgres.tables import metadata
 
 
 def _migrate(connection: Connection) -> None:
