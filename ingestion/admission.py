@@ -27,7 +27,7 @@ ENVELOPE_BYTES: Final = 64 * 1024
 
 # The envelope is one level around the input, which may itself nest MAX_DEPTH deep.
 _BODY_DEPTH: Final = MAX_DEPTH + 1
-_FIELDS: Final = frozenset({"recipe", "input", "lane", "deadline", "budget_usd", "tags"})
+FIELDS: Final = frozenset({"recipe", "input", "lane", "deadline", "budget_usd", "tags"})
 _LANES: Final[Mapping[str, Lane]] = {lane.value: lane for lane in Lane}
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -63,7 +63,7 @@ def admit(body: bytes, catalogue: RecipeCatalogue, *, now: datetime, input_limit
         raise malformed(error) from None
     if type(envelope) is not dict:
         raise refuse("invalid_job", "A job is a JSON object.", faults=[Fault("", "must be an object")])
-    faults = [Fault(_pointer(name), "is not a field of a job") for name in envelope.keys() - _FIELDS]
+    faults = [Fault(_pointer(name), "is not a field of a job") for name in envelope.keys() - FIELDS]
     recipe = _recipe(envelope.get("recipe"), catalogue, faults)
     lane = _lane(envelope, faults)
     tags = _tags(envelope.get("tags"), faults) if "tags" in envelope else ()

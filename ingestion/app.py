@@ -101,10 +101,10 @@ class Door:
         if path == HEALTH_PATH:
             await send_answer(send, await self._service_health.answer(), request_id)
             return path
+        send.request_id = request_id.encode()
         if await self._health_app.answer(scope, send):
             return path
         scope.setdefault("state", {})["request_id"] = request_id
-        send.request_id = request_id.encode()
         await self._fastapi(scope, receive, send)
         return _route_of(scope)
 
@@ -141,11 +141,11 @@ def build_fastapi(opening: Opening, metrics: HttpMetrics, version: str) -> FastA
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.opening = opening
     app.include_router(router)
-    app.openapi_schema = build_document(app, version)
-    add_docs(app, app.openapi_schema)
+    add_docs(app, build_document(app, version))
 
     def told_by(problem_of: Callable[[Any], RequestError]) -> ExceptionHandler:
         async def answer(request: Request, error: Exception) -> Response:

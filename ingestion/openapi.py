@@ -21,6 +21,15 @@ _DESCRIPTION: Final = (
     "Errors are problem documents with a stable `code`; money is decimal US dollars in strings; an "
     "`Idempotency-Key` makes a submission safe to repeat."
 )
+_ANYWHERE: Final = (
+    "unauthorized",
+    "forbidden",
+    "invalid_parameter",
+    "internal_error",
+    "starting",
+    "overloaded",
+    "storage_unavailable",
+)
 _PLAIN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     models.JobRequest,
     models.JobAccepted,
@@ -37,16 +46,16 @@ _REQUEST_ID: Final = {
 _LOCATION: Final = {"Location": {"description": "Where to poll", "schema": {"type": "string"}}}
 _REPLAYED: Final = {
     "Idempotency-Replayed": {
-        "description": "`true`: this key and body were accepted before; nothing new was made",
+        "description": "There if this key and body were accepted before: nothing new was made",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
 
 
 def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return the responses of these problems by status, with 500 and 503, which every route may give."""
+    """Return the responses of these problems by status, with those that every route with a key may give."""
     by_status: dict[int, list[str]] = {}
-    for code in dict.fromkeys((*codes, "invalid_parameter", "internal_error", "starting")):
+    for code in dict.fromkeys((*codes, *_ANYWHERE)):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
     return {status: _problem_response(status, listed) for status, listed in sorted(by_status.items())}
 
@@ -120,16 +129,12 @@ _SUBMIT_PARAMETERS: Final = [
 ]
 _SUBMIT_PROBLEMS: Final = (
     "malformed_json",
-    "unauthorized",
-    "forbidden",
     "request_timeout",
     "input_too_large",
     "unsupported_media_type",
     "unknown_recipe",
     "invalid_input",
     "idempotency_key_reuse",
-    "overloaded",
-    "storage_unavailable",
 )
 
 

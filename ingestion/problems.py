@@ -26,7 +26,6 @@ class Problem:
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
     "malformed_json": Problem(400, "The body is not acceptable JSON"),
-    "invalid_request": Problem(400, "The request cannot be read"),
     "unauthorized": Problem(401, "A valid API key is needed"),
     "forbidden": Problem(403, "The API key lacks a scope"),
     "not_found": Problem(404, "There is no such thing here"),

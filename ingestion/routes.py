@@ -69,7 +69,7 @@ def _json(body: Any, status: int = 200, **headers: str) -> Response:
     response_model=Job,
     responses={
         304: {"description": "The caller has this representation"},
-        **problems("unauthorized", "forbidden", "not_found", "invalid_parameter", "storage_unavailable"),
+        **problems("not_found"),
     },
 )
 async def show_job(
@@ -97,7 +97,7 @@ async def show_job(
     tags=["jobs"],
     summary="List jobs, newest first",
     response_model=JobPage,
-    responses=problems("unauthorized", "forbidden", "invalid_parameter", "storage_unavailable"),
+    responses=problems(),
 )
 async def list_jobs(
     request: Request,
@@ -125,7 +125,7 @@ async def list_jobs(
     tags=["jobs"],
     summary="List the paid calls made for a job",
     response_model=AttemptList,
-    responses=problems("unauthorized", "forbidden", "not_found", "invalid_parameter", "storage_unavailable"),
+    responses=problems("not_found"),
 )
 async def list_attempts(job_id: Id, services: Bound, principal: JobsKey) -> Response:
     """Return the job's rows of the ledger."""
@@ -140,9 +140,7 @@ async def list_attempts(job_id: Id, services: Bound, principal: JobsKey) -> Resp
     tags=["jobs"],
     summary="Cancel a job",
     response_model=Job,
-    responses=problems(
-        "unauthorized", "forbidden", "not_found", "job_ended", "invalid_parameter", "storage_unavailable"
-    ),
+    responses=problems("not_found", "job_ended"),
 )
 async def cancel_job(job_id: Id, services: Bound, principal: JobsKey) -> Response:
     """End an open job. No new attempt starts; what is in flight is recorded and charged, not published."""
@@ -161,7 +159,7 @@ async def cancel_job(job_id: Id, services: Bound, principal: JobsKey) -> Respons
     tags=["batches"],
     summary="Show how far a batch is",
     response_model=Batch,
-    responses=problems("unauthorized", "forbidden", "not_found", "invalid_parameter", "storage_unavailable"),
+    responses=problems("not_found"),
 )
 async def show_batch(batch_id: Id, services: Bound, principal: JobsKey) -> Response:
     """Return how many of its jobs are in which state."""
@@ -176,7 +174,7 @@ async def show_batch(batch_id: Id, services: Bound, principal: JobsKey) -> Respo
     tags=["recipes"],
     summary="List the recipes",
     response_model=RecipeList,
-    responses=problems("unauthorized", "forbidden"),
+    responses=problems(),
 )
 async def list_recipes(services: Bound, principal: RecipesKey) -> Response:
     """Return every version of every recipe."""
@@ -189,7 +187,7 @@ async def list_recipes(services: Bound, principal: RecipesKey) -> Response:
     tags=["recipes"],
     summary="Show a recipe with its schemas",
     response_model=RecipeVersions,
-    responses=problems("unauthorized", "forbidden", "not_found"),
+    responses=problems("not_found"),
 )
 async def show_recipe(name: str, services: Bound, principal: RecipesKey) -> Response:
     """Return all versions of one recipe, newest first."""
@@ -205,7 +203,7 @@ async def show_recipe(name: str, services: Bound, principal: RecipesKey) -> Resp
     tags=["search"],
     summary="Search the outputs",
     response_model=SearchResult,
-    responses=problems("unauthorized", "forbidden", "invalid_parameter", "search_unavailable"),
+    responses=problems("search_unavailable"),
 )
 async def search(
     services: Bound,

@@ -132,8 +132,10 @@ class MemoryJobs:
         return None if await self.job(tenant_id, job_id) is None else [ATTEMPT]
 
     async def cancel(self, tenant_id: str, job_id: UUID) -> JobView | None:
-        if self.states.get(job_id) == "queued":
-            self.states[job_id] = "cancelled"
+        seen = await self.job(tenant_id, job_id)
+        if seen is None or seen.state != "queued":
+            return seen
+        self.states[job_id] = "cancelled"
         return await self.job(tenant_id, job_id)
 
     def _view(self, job: NewJob) -> JobView:
