@@ -47,15 +47,19 @@ class Leases:
         self._poll_s = min(POLL_S, lease_s / 10)
         self._epochs: dict[int, int] = {}
         self._held_until: dict[int, float] = {}
+        self._reachable = True
 
     async def keep(self) -> None:
         """Lead whatever can be led, for ever."""
         while True:
             try:
                 async with held_connection(self._pool) as connection:
+                    self._reachable = True
                     await self._serve(connection)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-                log.warning("relay_lease_unreachable", reason=str(error))
+                if self._reachable:  # one line an outage, not one a poll
+                    log.warning("relay_lease_unreachable", reason=str(error))
+                self._reachable = False
             await self._drop_expired()
             await asyncio.sleep(self._poll_s)
 

@@ -80,14 +80,18 @@ async def keep_listening(pool: Pool, shards: dict[int, ShardWakes]) -> None:
         for shard in shards.values():
             shard.tell(wake)
 
+    listening = True
     while True:
         try:
             async with held_connection(pool) as connection:
                 await connection.add_listener(CHANNEL, hear)
+                listening = True
                 tell_all(Wake(everything=True))
                 await _until_lost(connection)
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-            log.warning("relay_listener_lost", reason=str(error))
+            if listening:  # one line an outage, not one an attempt
+                log.warning("relay_listener_lost", reason=str(error))
+            listening = False
         await asyncio.sleep(_BACKOFF_S)
 
 
