@@ -1,0 +1,122 @@
+"""Clients of a run: they submit with a key, repeat as a real client would until they are answered, and cancel some.
+
+A 202 is written to the journal the moment it is read. The same key is repeated after a 503, a broken connection or
+no answer in time, so whatever was accepted is known by the end.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from tests.chaos.history import Journal
+from tests.chaos.workload import job_body, marker
+
+CLIENTS = 16
+REQUEST_TIMEOUT_S = 8.0
+CANCEL_SHARE = 0.08
+TWIN_SHARE = 0.05
+_LONGEST_WAIT_S = 2.0
+
+
+class RefusedError(Exception):
+    """The API answered with what no repeating changes."""
+
+
+@dataclass
+class Load:
+    """Submits numbered jobs at a steady rate; several calls of ``submit`` may follow one another."""
+
+    api: str
+    api_key: str
+    seed: int
+    journal: Journal
+    cancel_share: float = CANCEL_SHARE
+    accepted: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    posts: int = 0
+    _next: int = 0
+
+    async def submit(self, jobs: int, *, over_s: float) -> list[str]:
+        """Submit this many, evenly over a time; return their ids once each has its 202."""
+        first, self._next = self._next, self._next + jobs
+        gate = asyncio.Semaphore(CLIENTS)
+        async with client(self.api_key) as session, asyncio.TaskGroup() as group:
+            tasks = []
+            for place in range(jobs):
+                tasks.append(group.create_task(self._one(session, gate, first + place)))
+                await asyncio.sleep(over_s / jobs)
+        return [job_id for task in tasks if (job_id := task.result()) is not None]
+
+    async def _one(self, session: aiohttp.ClientSession, gate: asyncio.Semaphore, number: int) -> str | None:
+        chance = random.Random(f"client {self.seed} {number}")
+        async with gate:
+            try:
+                twins = 2 if chance.random() < TWIN_SHARE else 1
+                ids = await asyncio.gather(*(self._post(session, number, chance) for _ in range(twins)))
+            except RefusedError as refusal:
+                self.refused.append(f"{marker(number)}: {refusal}")
+                return None
+        if chance.random() < self.cancel_share:
+            await asyncio.sleep(chance.choice((0.0, 0.02, 0.1, 0.5, 2.0)))
+            await self._cancel(session, ids[0], chance)
+        return ids[0]
+
+    async def _post(self, session: aiohttp.ClientSession, number: int, chance: random.Random) -> str:
+        headers = {"idempotency-key": f"chaos-{self.seed}-{number}", "content-type": "application/json"}
+        body = job_body(self.seed, number)
+        status, answer = await self._until_answered(session, "/jobs", body, headers, chance, {202})
+        if status != 202:
+            raise RefusedError(f"{status} {answer.get('code')}")
+        job_id = str(answer["id"])
+        self.journal.note("accepted", marker=marker(number), job_id=job_id)
+        self.accepted.setdefault(job_id, marker(number))
+        return job_id
+
+    async def _cancel(self, session: aiohttp.ClientSession, job_id: str, chance: random.Random) -> None:
+        # 409: it has ended already, perhaps by the first of several tries, whose answer was lost.
+        status, answer = await self._until_answered(session, f"/jobs/{job_id}/cancel", b"", {}, chance, {200, 409})
+        if status not in {200, 409}:
+            self.refused.append(f"cancel of {job_id}: {status} {answer.get('code')}")
+        self.journal.note("cancel", job_id=job_id, status=status)
+
+    async def _until_answered(
+        self,
+        session: aiohttp.ClientSession,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        chance: random.Random,
+        wanted: set[int],
+    ) -> tuple[int, dict[str, Any]]:
+        """POST until the API answers for good: what is wanted, or a refusal."""
+        wait_s = 0.05
+        while True:
+            self.posts += 1
+            try:
+                async with session.post(self.api + path, data=body, headers=headers) as response:
+                    answer = orjson.loads(await response.read())
+                    if response.status in wanted or response.status not in {429, 503}:
+                        return response.status, answer
+            except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError):
+                pass
+            await asyncio.sleep(wait_s * chance.uniform(0.5, 1.5))
+            wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
+
+
+def client(api_key: str) -> aiohttp.ClientSession:
+    """Return a session that authenticates and gives up on a silent server."""
+    return aiohttp.ClientSession(
+        headers={"authorization": f"Bearer {api_key}"},
+        timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=2.0),
+    )
+
+
+def write_summary(path: Path, lines: Sequence[str]) -> None:
+    """Keep the report of a run beside its history."""
+    path.write_text("\n".join(lines) + "\n")

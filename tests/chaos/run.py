@@ -1,0 +1,118 @@
+"""One chaos run: a system, clients, a nemesis, time to heal, the verdict. Everything random follows from the seed."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from headrace.local.services import TENANT
+from tests.chaos.checker import Finding, Verdict, check
+from tests.chaos.evidence import FaultSeen
+from tests.chaos.healing import healed
+from tests.chaos.history import Journal
+from tests.chaos.insides import give_tenant_a_budget, look_inside
+from tests.chaos.load import Load
+from tests.chaos.model_faults import FAULT_SHARE
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.observe import gather_evidence
+from tests.chaos.plan import Fault
+from tests.chaos.recovery import recovery_s
+from tests.chaos.system import System, new_history, running_system
+from tests.chaos.topics import Tail
+
+HISTORY: Final = Path(".chaos")
+HEALING_S: Final = 90.0
+QUIET_S: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run."""
+
+    seed: int
+    jobs: int
+    minutes: float
+    plan: Sequence[Fault]
+    elasticsearch: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run came to."""
+
+    order: Order
+    history: Path
+    verdict: Verdict
+    recoveries: list[tuple[FaultSeen, float | None]] = field(default_factory=list)
+    healed_s: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return self.verdict.passed
+
+    def lines(self) -> list[str]:
+        """Return the report for people."""
+        order, figures = self.order, self.verdict.figures
+        began = min((fault.at for fault, _ in self.recoveries), default=0.0)
+        told = [
+            f"seed {order.seed}, {order.jobs} jobs over {order.minutes:g} min, {len(order.plan)} faults,"
+            f" {self.seconds:.0f} s in all; history in {self.history}",
+            "",
+            "faults (seconds from the first), and until work flowed again:",
+            *(
+                f"  {fault.at - began:6.1f}  {fault.action:<34} {fault.target:<18}"
+                + (f" {after:5.1f} s" if after is not None else "     -")
+                for fault, after in self.recoveries
+            ),
+            "",
+            *(f"  {name.replace('_', ' '):<26} {number}" for name, number in figures.items()),
+            f"  {'healed after':<26} {'never' if self.healed_s is None else f'{self.healed_s:.1f} s'}",
+            "",
+        ]
+        told += [f"FOUND {finding}" for finding in self.verdict.findings]
+        told.append(f"verdict: {'nothing found' if self.passed else f'{len(self.verdict.findings)} findings'}")
+        return told
+
+
+async def run(order: Order, *, history_root: Path = HISTORY) -> Report:
+    """Run it and return the report, which is also kept in the history."""
+    began = time.monotonic()
+    history = new_history(history_root, f"seed-{order.seed}")
+    (history / "plan.txt").write_text("".join(f"{fault}\n" for fault in order.plan))
+    async with running_system(
+        history, seed=order.seed, fault_share=FAULT_SHARE, elasticsearch=order.elasticsearch
+    ) as system:
+        report = await _run_on(system, order)
+    report.seconds = time.monotonic() - began
+    (history / "report.txt").write_text("\n".join(report.lines()) + "\n")
+    return report
+
+
+async def _run_on(system: System, order: Order) -> Report:
+    endpoints = system.stack.endpoints
+    await give_tenant_a_budget(endpoints.database_url, TENANT)
+    tail = Tail(endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
+    clients = Journal(system.history / "clients.jsonl")
+    load = Load(system.api, system.api_key, order.seed, clients)
+    nemesis = Nemesis(system)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.submit(order.jobs, over_s=order.minutes * 60))
+            group.create_task(nemesis.run(order.plan))
+        healed_s = await healed(tail, load.accepted, HEALING_S)
+        await asyncio.sleep(QUIET_S)
+        evidence = await gather_evidence(system, nemesis.faults, search=order.elasticsearch)
+        verdict = check(evidence)
+        verdict.findings += [Finding("P1", marker, "refused") for marker in load.refused]
+        verdict.findings += [Finding("P9", "-", death) for death in system.fleet.deaths]
+        verdict.findings += [Finding("inside", "-", wrong) for wrong in await look_inside(endpoints.database_url)]
+        verdict.figures["posts"] = load.posts
+        recoveries = recovery_s(nemesis.faults, evidence.accepted, tail.outputs)
+        return Report(order, system.history, verdict, recoveries, healed_s)
+    finally:
+        tail.close()
+        clients.close()

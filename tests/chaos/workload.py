@@ -1,0 +1,62 @@
+"""The chaos run's job: what is posted, and the models.toml that sends its calls to the scripted model server. Pure."""
+
+import random
+import re
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+RECIPES_FOLDER: Final = Path(__file__).parent / "recipes"
+RECIPE: Final = "chaos-echo@1.0.0"
+MODEL: Final = "chaos-model-1"
+INPUT_USD_PER_MTOK: Final = 2
+OUTPUT_USD_PER_MTOK: Final = 8
+CALL_TIMEOUT_S: Final = 6
+_WORDS: Final = ("kettle", "cord", "lid", "boil", "water", "travel", "luggage", "morning", "review", "desk", "hotel")
+_MARKER: Final = re.compile(rb"marker=(m[0-9]{7}x)")
+
+
+def marker(number: int) -> str:
+    """Return the client's own name for its job: one word for search, unique in a run."""
+    return f"m{number:07d}x"
+
+
+def marker_in(body: bytes) -> str | None:
+    """Return the marker in a request for the model, or None."""
+    found = _MARKER.search(body)
+    return found.group(1).decode() if found else None
+
+
+def job_body(seed: int, number: int) -> bytes:
+    """Return the body that submits a job; the same seed and number give the same bytes."""
+    chance = random.Random(f"job {seed} {number}")
+    text = " ".join(chance.choices(_WORDS, k=chance.randint(5, 60)))
+    lane = chance.choices(("interactive", "standard", "bulk"), (1, 8, 1))[0]
+    body: dict[str, object] = {
+        "recipe": RECIPE,
+        "input": {"marker": marker(number), "text": text},
+        "lane": lane,
+        "tags": ["chaos"],
+    }
+    if chance.random() < 0.2:
+        body["budget_usd"] = "1.00"
+    return orjson.dumps(body)
+
+
+def cost_nanos(input_tokens: int, output_tokens: int) -> int:
+    """Return what a call costs: USD per million tokens are milli-nano-USD a token, exact for whole prices."""
+    return (input_tokens * INPUT_USD_PER_MTOK + output_tokens * OUTPUT_USD_PER_MTOK) * 1000
+
+
+def models_toml(base_url: str) -> str:
+    """Return the one deployment of a run."""
+    return f"""\
+[[deployment]]
+alias = "chaos"
+provider = "openai_chat"
+model = "{MODEL}"
+base_url = "{base_url}"
+price = {{ input_usd_per_mtok = {INPUT_USD_PER_MTOK}, output_usd_per_mtok = {OUTPUT_USD_PER_MTOK} }}
+limits = {{ concurrency = 48, timeout_s = {CALL_TIMEOUT_S} }}
+"""
