@@ -52,7 +52,7 @@ fmt: setup ## Format and mend what ruff can mend.
 	$(PY) -m ruff format $(SOURCES)
 	$(PY) -m ruff check --fix $(SOURCES)
 
-bench: setup ## Measure: CPU a job, jobs/s, latency, memory. See bench/README.md.
+bench: setup ## Measure: CPU a job, jobs/s, latency, memory. See docs/benchmarks.md.
 	@$(PY) -m bench
 
 clean: ## Remove caches and build products; data, .venv and .tools stay.
