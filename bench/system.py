@@ -135,12 +135,12 @@ def choose_folder() -> Path:
 async def running_servers(environ: Mapping[str, str], report: Report) -> AsyncIterator[Stack]:
     """Run the servers in a folder of their own, which is deleted afterwards."""
     folder = choose_folder()
+    stack = Stack(folder, SERVERS, free_ports=True, other_ports=(*SERVICES, MOCK), report=report, environ=environ)
     try:
-        stack = Stack(folder, SERVERS, free_ports=True, other_ports=(*SERVICES, MOCK), report=report, environ=environ)
         async with stack:
             yield stack
-        delete_outside(stack.state)
     finally:
+        delete_outside(stack.state)
         shutil.rmtree(folder, ignore_errors=True)
 
 
