@@ -113,12 +113,12 @@ class StoredAnswer:
 class ReserveDecision:
     """The ledger's answer.
 
-    GRANTED: call now, as attempt ``attempt``. ANSWERED: do not call, ``answer`` is there. FAILED: the last
-    attempt allowed has failed, ``reason`` is its error code. IN_FLIGHT: this very worker is calling already.
-    LEASED: another live worker is, until ``until`` (Unix seconds).
-    SUPERSEDED: this attempt failed and its successor is on its way. CLOSED: the job has ended. EXPIRED: its
-    deadline has passed. HELD: a budget is exhausted (the hold is committed). WAIT: outstanding reservations
-    stand in the way; try again.
+    GRANTED: call now, as attempt ``attempt``; ``rebought``: the attempt before it died with its worker and may be
+    paid for too. ANSWERED: do not call, ``answer`` is there. FAILED: the last attempt allowed has failed,
+    ``reason`` is its error code. IN_FLIGHT: this very worker is calling already. LEASED: another live worker
+    is, until ``until`` (Unix seconds). SUPERSEDED: this attempt failed and its successor is on its way. CLOSED:
+    the job has ended. EXPIRED: its deadline has passed. HELD: a budget is exhausted or the job is paused (the
+    hold is committed). WAIT: outstanding reservations stand in the way; try again.
     """
 
     kind: ReserveKind
@@ -126,6 +126,7 @@ class ReserveDecision:
     answer: StoredAnswer | None = None
     until: float | None = None
     reason: str | None = None
+    rebought: bool = False
 
 
 class Outcome(StrEnum):
@@ -198,6 +199,7 @@ class NewJob:
     tags: tuple[str, ...] = ()
     batch_id: UUID | None = None
     traceparent: str | None = None
+    retry_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ class JobView:
     failure_detail: str | None
     output: bytes | None
     lineage: Mapping[str, Any] | None
+    retry_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

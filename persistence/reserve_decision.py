@@ -1,18 +1,20 @@
 """The reserve decision, pure: what the ledger answers to each reservation, given what was read under locks.
 
 Items are decided in order; what one is granted counts against the next. The fast path in Postgres
-(``reserve_try_1``) accepts exactly the batches that this accepts whole.
+(``reserve_try_2``) accepts exactly the batches that this accepts whole.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from common.ports import Reservation, ReserveDecision, ReserveKind, StoredAnswer
-from persistence.postgres.states import AttemptState, JobState
+from persistence.postgres.states import AttemptState, HoldKind, JobState
 
 LEASE_EXPIRED = "lease_expired"
 BUDGET_EXHAUSTED = "budget_exhausted"
+PAUSED = "paused"
 
 AttemptKey = tuple[UUID, str, int]
 
@@ -24,6 +26,7 @@ class JobFacts:
     state: JobState
     expired: bool
     held: bool
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class AttemptFacts:
 
 @dataclass(slots=True)
 class BudgetFacts:
-    """A budget as read under its lock; ``settled`` and ``reserved`` move as the batch is decided."""
+    """A budget as read under its lock, in its present window; the amounts move as the batch is decided.
+
+    ``ends_at``: when the window ends, None for a total.
+    """
 
     budget_id: int
     tenant_id: str
@@ -53,17 +59,42 @@ class BudgetFacts:
     limit_nanos: int
     settled_nanos: int
     reserved_nanos: int
+    window: str = "total"
+    ends_at: datetime | None = None
+
+    def spent_up(self, amount_nanos: int) -> bool:
+        """Return whether settled spend alone leaves no room for the amount."""
+        return self.settled_nanos + amount_nanos > self.limit_nanos
+
+    def taken_up(self, amount_nanos: int) -> bool:
+        """Return whether settled spend and outstanding reservations leave no room for the amount."""
+        return self.settled_nanos + self.reserved_nanos + amount_nanos > self.limit_nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A reservation that is set aside, and the budget in whose way it stands."""
+
+    item: Reservation
+    kind: HoldKind
+    reason: str
+    budget_id: int | None = None
 
 
 @dataclass(slots=True)
 class Decided:
-    """What is to be written: attempts granted, attempts abandoned by dead workers, budgets moved, holds."""
+    """What is to be written: attempts granted and abandoned, budgets moved, holds made and ended.
+
+    ``abandoned``: reserved by workers that died; they may have been sent, so they are charged whole.
+    ``rebought``: granted after an abandoned attempt of the same step: maybe paid for twice (P3).
+    """
 
     decisions: list[ReserveDecision] = field(default_factory=list)
     granted: list[tuple[Reservation, int, tuple[int, ...]]] = field(default_factory=list)
-    abandoned: list[tuple[AttemptKey, AttemptFacts]] = field(default_factory=list)
-    held: list[tuple[Reservation, str]] = field(default_factory=list)
-    released: set[UUID] = field(default_factory=set)
+    abandoned: list[tuple[Reservation, AttemptFacts]] = field(default_factory=list)
+    rebought: list[Reservation] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    released: list[Reservation] = field(default_factory=list)
 
 
 def scopes_of(item: Reservation) -> list[tuple[str, str, str]]:
@@ -97,18 +128,19 @@ def decide(
     for item in items:
         job = jobs.get(item.ref.job_id)
         key = (item.ref.job_id, item.ref.step, item.ref.item)
-        if job is None or job.state is not JobState.OPEN:
-            decided.decisions.append(ReserveDecision(ReserveKind.CLOSED, item.ref.attempt))
-            continue
         attempt, answer = _walk(item, attempts.get(key, {}), worker, by_id, decided)
+        if job is None or job.state is not JobState.OPEN:
+            answer = ReserveDecision(ReserveKind.CLOSED, item.ref.attempt)
         if answer is None and (key, attempt) in taken:
             answer = ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
-        if answer is None and job.expired:
-            answer = ReserveDecision(ReserveKind.EXPIRED, attempt)
-        if answer is None:
-            answer = _spend(item, attempt, by_scope, decided, held_before=job.held)
+        if answer is None and job is not None:
+            answer = _admit(item, attempt, job, by_scope, decided)
+        assert answer is not None  # noqa: S101 - a job that is not there is CLOSED above
         if answer.kind is ReserveKind.GRANTED:
             taken.add((key, attempt))
+            if _follows_abandoned(key, attempt, attempts, decided):
+                decided.rebought.append(item)
+                answer = ReserveDecision(ReserveKind.GRANTED, attempt, rebought=True)
         decided.decisions.append(answer)
     return decided
 
@@ -131,12 +163,7 @@ def _walk(
                 return attempt, ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
             if row.lease_until is not None:
                 return attempt, ReserveDecision(ReserveKind.LEASED, attempt, until=row.lease_until)
-            # Its worker died: it may have been sent, so it is charged whole, and the step goes on.
-            decided.abandoned.append(((item.ref.job_id, item.ref.step, item.ref.item), row))
-            for budget_id in row.budget_ids:
-                if (budget := budgets.get(budget_id)) is not None:
-                    budget.reserved_nanos -= row.reserved_nanos
-                    budget.settled_nanos += row.reserved_nanos
+            _abandon(item, row, budgets, decided)
         elif row.final:
             reason = row.error_code or "unknown"
             return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason=reason)
@@ -148,34 +175,73 @@ def _walk(
     return attempt, None
 
 
-def _spend(
+def _abandon(item: Reservation, row: AttemptFacts, budgets: Mapping[int, BudgetFacts], decided: Decided) -> None:
+    """Its worker died: it may have been sent, so it is charged whole, once, and the step goes on."""
+    key = (item.ref.job_id, item.ref.step, item.ref.item)
+    if any((i.ref.job_id, i.ref.step, i.ref.item) == key and r.attempt == row.attempt for i, r in decided.abandoned):
+        return
+    decided.abandoned.append((item, row))
+    for budget_id in row.budget_ids:
+        if (budget := budgets.get(budget_id)) is not None:
+            budget.reserved_nanos -= row.reserved_nanos
+            budget.settled_nanos += row.reserved_nanos
+
+
+def _follows_abandoned(
+    key: AttemptKey, attempt: int, attempts: Mapping[AttemptKey, Mapping[int, AttemptFacts]], decided: Decided
+) -> bool:
+    before = attempts.get(key, {}).get(attempt - 1)
+    if before is None:
+        return False
+    if before.state is AttemptState.RESERVED:
+        return any(row is before for _, row in decided.abandoned)
+    return before.state is AttemptState.UNKNOWN and before.error_code == LEASE_EXPIRED
+
+
+def _admit(
     item: Reservation,
     attempt: int,
+    job: JobFacts,
     by_scope: Mapping[tuple[str, str, str], list[BudgetFacts]],
     decided: Decided,
-    *,
-    held_before: bool,
 ) -> ReserveDecision:
+    """Decide about a call that is not made yet: the job's own state first, then its budgets."""
+    if job.expired:
+        return ReserveDecision(ReserveKind.EXPIRED, attempt)
+    if job.paused:
+        decided.held.append(Held(item, HoldKind.PAUSED, PAUSED))
+        return ReserveDecision(ReserveKind.HELD, attempt, reason=PAUSED)
     budgets = [b for scope in scopes_of(item) for b in by_scope.get(scope, ())]
+    amount = item.amount_nanos
+    exhausted = next((b for b in budgets if b.spent_up(amount)), None)
+    if exhausted is not None:
+        reason = exhausted_reason(exhausted, amount)
+        decided.held.append(Held(item, HoldKind.BUDGET, reason, exhausted.budget_id))
+        return ReserveDecision(ReserveKind.HELD, attempt, reason=reason)
+    if job.held:
+        decided.released.append(item)
     for budget in budgets:
-        if budget.settled_nanos + item.amount_nanos > budget.limit_nanos:
-            reason = (
-                f"{BUDGET_EXHAUSTED}: the {budget.scope} budget of {_usd(budget.limit_nanos)} USD has"
-                f" {_usd(max(0, budget.limit_nanos - budget.settled_nanos))} left; this call may cost up to"
-                f" {_usd(item.amount_nanos)}"
-            )
-            decided.held.append((item, reason))
-            return ReserveDecision(ReserveKind.HELD, attempt, reason=reason)
-    for budget in budgets:
-        if budget.settled_nanos + budget.reserved_nanos + item.amount_nanos > budget.limit_nanos:
+        if budget.taken_up(amount):
             return ReserveDecision(ReserveKind.WAIT, attempt, reason=f"{budget.scope} budget: calls in flight")
     for budget in budgets:
-        budget.reserved_nanos += item.amount_nanos
+        budget.reserved_nanos += amount
     decided.granted.append((item, attempt, tuple(sorted(b.budget_id for b in budgets))))
-    if held_before:
-        decided.released.add(item.ref.job_id)
     return ReserveDecision(ReserveKind.GRANTED, attempt)
 
 
+def exhausted_reason(budget: BudgetFacts, amount_nanos: int) -> str:
+    """Return which budget is exhausted and what would release the job, for people."""
+    each = {"day": " a day", "month": " a month"}.get(budget.window, "")
+    left = max(0, budget.limit_nanos - budget.settled_nanos)
+    told = (
+        f"{BUDGET_EXHAUSTED}: the {budget.scope}'s budget of {_usd(budget.limit_nanos)} USD{each} has {_usd(left)}"
+        f" left; this call may cost up to {_usd(amount_nanos)}. It goes on when the limit is raised"
+    )
+    if budget.ends_at is not None and amount_nanos <= budget.limit_nanos:
+        told += f", or at {budget.ends_at:%Y-%m-%d %H:%M} UTC"
+    return told
+
+
 def _usd(nanos: int) -> str:
-    return f"{nanos / 1_000_000_000:.6f}".rstrip("0").rstrip(".")
+    whole, rest = divmod(nanos, 1_000_000_000)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")

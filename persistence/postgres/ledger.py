@@ -1,12 +1,13 @@
 """The ledger: reserve before the call, settle after it, each one short transaction a micro-batch.
 
-The fast path is one statement, all or nothing (``reserve_try_1``, ``settle_1``); a batch that does not fit
+The fast path is one statement, all or nothing (``reserve_try_2``, ``settle_2``); a batch that does not fit
 whole goes through the item-by-item decision under the same locks. Lock order: jobs, attempts, budgets, each in
 id order. The lease belongs to this worker incarnation: one row, renewed in Postgres time.
 """
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -14,16 +15,18 @@ import asyncpg
 from common.errors import DatabaseUnavailable
 from common.pipeline import PROMPTS_OF
 from common.ports import ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
-from persistence.postgres.holds import hold
-from persistence.postgres.parking import park_columns
+from persistence.postgres.budgets import lock_budgets, present_budgets, write_budgets
+from persistence.postgres.control_wake import budget_token, notify_control
+from persistence.postgres.holds import Hold, arrived, hold
+from persistence.postgres.parking import hold_parked, park_columns
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import AttemptState, JobState
+from persistence.postgres.usage import Charge, add_usage
 from persistence.postgres.wake import LATER_TOKEN, PUBLIC_TOKEN, notify
 from persistence.reserve_decision import (
     LEASE_EXPIRED,
     AttemptFacts,
     AttemptKey,
-    BudgetFacts,
     Decided,
     JobFacts,
     decide,
@@ -31,19 +34,23 @@ from persistence.reserve_decision import (
 )
 
 _TRY = (
-    "select reserve_try_1($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::uuid[],"
+    "select reserve_try_2($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::uuid[],"
     " $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::text[],"
     " $16::bigint[], $17::uuid)"
 )
 _SETTLE = (
-    "select settle_1($1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::bigint[], $7::bytea[],"
-    " $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::int[], $14::int[], $15::int[], $16::boolean[],"
-    " $17::uuid[], $18::smallint[], $19::text[], $20::timestamptz[], $21::smallint[], $22::uuid[], $23::bytea[],"
-    " $24::text[])"
+    "select settle_2($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::smallint[],"
+    " $8::bigint[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::text[], $14::int[], $15::int[],"
+    " $16::int[], $17::int[], $18::boolean[], $19::uuid[], $20::smallint[], $21::text[], $22::timestamptz[],"
+    " $23::smallint[], $24::uuid[], $25::bytea[], $26::text[])"
 )
 _RENEW = (
     "insert into workers (id, lease_until) values ($1, now() + $2 * interval '1 second')"
     " on conflict (id) do update set lease_until = excluded.lease_until"
+)
+_JOBS = (
+    "select id, state, paused, hold_reason is not null as held, coalesce(deadline < now(), false) as expired"
+    " from jobs where id = any($1) order by id for no key update"
 )
 _ATTEMPTS = (
     "select a.job_id, a.step, a.item, a.attempt, a.state, a.worker, a.reserved_nanos, a.budget_ids, a.deployment,"
@@ -52,12 +59,20 @@ _ATTEMPTS = (
     " from attempts a left join workers w on w.id = a.worker"
     " where a.job_id = any($1) order by a.job_id, a.step, a.item, a.attempt for no key update of a"
 )
-_BUDGETS = (
-    "select b.* from budgets b where b.id in (select b2.id from budgets b2"
-    " join unnest($1::text[], $2::text[], $3::text[]) x(tenant, scope, key)"
-    " on b2.tenant_id = x.tenant and b2.scope = x.scope and b2.scope_key = x.key"
-    " where b2.tenant_id = any($1)) or b.id = any($4::bigint[])"
-    " order by b.id for no key update of b"
+_ABANDON = (
+    "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6,"
+    " ended_at = coalesce($7, clock_timestamp())"
+    " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) k(job, step, item, attempt)"
+    " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
+    " and a.job_id = any($1) and attempt_may_1(a.state, $5)"
+)
+_GRANT = (
+    "insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,"
+    " prompt_hash, reserved_nanos, budget_ids) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+)
+_PARK = (
+    "select park_1($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::smallint[], $6::uuid[],"
+    " $7::bytea[], $8::text[])"
 )
 _DEADLOCK_TRIES = 5
 
@@ -93,32 +108,18 @@ class PostgresLedger:
     async def settle(self, items: Sequence[Settlement]) -> None:
         """Record how attempts ended, with their raw answers, before anything is made of them."""
         retries = [item.retry for item in items if item.retry]
-        columns = (
-            [i.ref.job_id for i in items],
-            [i.ref.step for i in items],
-            [i.ref.item for i in items],
-            [i.attempt for i in items],
-            [int(AttemptState[i.outcome.name]) for i in items],
-            [i.cost_nanos for i in items],
-            [i.raw for i in items],
-            [i.model_served for i in items],
-            [i.request_id for i in items],
-            [i.finish_reason for i in items],
-            [i.error_code for i in items],
-            [i.input_tokens for i in items],
-            [i.cached_tokens for i in items],
-            [i.output_tokens for i in items],
-            [i.latency_ms for i in items],
-            [i.outcome.name != "ANSWERED" and i.retry is None for i in items],
-        )
-        held = {m.job_id: m.reason for m in retries if m.not_before is None}
-        async with transaction(self._pool) if held else connection(self._pool) as lent:
-            await lent.fetchval(_SETTLE, *columns, *park_columns(retries, self._shards))
-            if held:
-                await hold(lent, held, self._source, self._shards)
-        if retries:
+        columns = _settle_columns(items)
+        holding = any(m.not_before is None for m in retries)
+        async with transaction(self._pool) if holding else connection(self._pool) as lent:
+            if holding:
+                # Jobs are locked before their attempts, as everywhere.
+                retries = list(await hold_parked(lent, retries, self._source, self._shards))
+            freed = await lent.fetchval(_SETTLE, *columns, *park_columns(retries, self._shards))
+        if retries or freed:
             async with connection(self._pool) as lent:
-                await notify(lent, {LATER_TOKEN, PUBLIC_TOKEN})
+                if retries:
+                    await notify(lent, {LATER_TOKEN, PUBLIC_TOKEN})
+                await notify_control(lent, [budget_token(budget_id) for budget_id in freed or ()])
 
     async def _reserve_whole(self, items: Sequence[Reservation]) -> bool:
         scopes: dict[tuple[str, str, str], int] = {}
@@ -154,117 +155,118 @@ class PostgresLedger:
     async def _reserve_each(self, items: Sequence[Reservation]) -> list[ReserveDecision]:
         job_ids = sorted({item.ref.job_id for item in items})
         async with transaction(self._pool) as lent:
-            jobs = await lent.fetch(
-                "select *, coalesce(deadline < now(), false) as expired from jobs where id = any($1)"
-                " order by id for no key update",
-                job_ids,
-            )
+            jobs = await lent.fetch(_JOBS, job_ids)
             attempts = _attempts_by_key(await lent.fetch(_ATTEMPTS, job_ids))
-            budgets = await self._lock_budgets(lent, items, attempts)
+            scopes = {scope for item in items for scope in scopes_of(item)}
+            charged = {b for rows in attempts.values() for row in rows.values() for b in row.budget_ids}
+            await lock_budgets(lent, scopes, charged)
+            budgets, at = await present_budgets(lent, scopes, charged)
             facts = {
-                row["id"]: JobFacts(JobState(row["state"]), row["expired"], row["hold_reason"] is not None)
-                for row in jobs
+                row["id"]: JobFacts(JobState(row["state"]), row["expired"], row["held"], row["paused"]) for row in jobs
             }
             decided = decide(items, facts, attempts, budgets, self._worker)
-            await self._write(lent, decided, budgets)
+            await self._write(lent, decided, at)
+            if at is not None and (decided.granted or decided.abandoned):
+                await write_budgets(lent, budgets, at)
         if decided.held:
             async with connection(self._pool) as lent:
                 await notify(lent, {PUBLIC_TOKEN})
         return decided.decisions
 
-    async def _lock_budgets(
-        self,
-        lent: Connection,
-        items: Sequence[Reservation],
-        attempts: dict[AttemptKey, dict[int, AttemptFacts]],
-    ) -> list[BudgetFacts]:
-        scopes = sorted({scope for item in items for scope in scopes_of(item)})
-        charged = {b for rows in attempts.values() for row in rows.values() for b in row.budget_ids}
-        columns = [list(column) for column in zip(*scopes, strict=True)]
-        rows = await lent.fetch(_BUDGETS, *columns, sorted(charged))
-        return [
-            BudgetFacts(
-                row["id"],
-                row["tenant_id"],
-                row["scope"],
-                row["scope_key"],
-                row["limit_nanos"],
-                row["settled_nanos"],
-                row["reserved_nanos"],
-            )
-            for row in rows
-        ]
-
-    async def _write(self, lent: Connection, decided: Decided, budgets: Sequence[BudgetFacts]) -> None:
+    async def _write(self, lent: Connection, decided: Decided, at: datetime | None) -> None:
         if decided.abandoned:
             await lent.execute(
-                "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6, ended_at = now()"
-                " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) k(job, step, item, attempt)"
-                " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
-                " and a.job_id = any($1)",
-                [key[0] for key, _ in decided.abandoned],
-                [key[1] for key, _ in decided.abandoned],
-                [key[2] for key, _ in decided.abandoned],
+                _ABANDON,
+                [item.ref.job_id for item, _ in decided.abandoned],
+                [item.ref.step for item, _ in decided.abandoned],
+                [item.ref.item for item, _ in decided.abandoned],
                 [row.attempt for _, row in decided.abandoned],
                 int(AttemptState.UNKNOWN),
                 LEASE_EXPIRED,
+                at,
             )
-        await lent.executemany(
-            "insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,"
-            " prompt_hash, reserved_nanos, budget_ids) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-            [
-                (
-                    item.ref.job_id,
-                    item.ref.step,
-                    item.ref.item,
-                    attempt,
-                    item.ref.tenant_id,
-                    self._worker,
-                    item.deployment,
-                    item.model,
-                    item.price_version,
-                    item.prompt_hash,
-                    item.amount_nanos,
-                    list(budget_ids),
-                )
-                for item, attempt, budget_ids in decided.granted
-            ],
-        )
-        if budgets and (decided.granted or decided.abandoned):
-            await lent.execute(
-                "update budgets b set settled_nanos = x.settled, reserved_nanos = x.reserved"
-                " from unnest($1::bigint[], $2::bigint[], $3::bigint[]) x(id, settled, reserved)"
-                " where b.id = x.id and b.id = any($1)",
-                [b.budget_id for b in budgets],
-                [b.settled_nanos for b in budgets],
-                [b.reserved_nanos for b in budgets],
-            )
+        if decided.granted:
+            await lent.executemany(_GRANT, [self._granted(*granted) for granted in decided.granted])
         if decided.released:
-            await lent.execute("update jobs set hold_reason = null where id = any($1)", list(decided.released))
+            await arrived(lent, {(i.ref.job_id, i.ref.message_id("prompts")) for i in decided.released})
         await self._hold(lent, decided)
+        await add_usage(
+            lent,
+            [
+                Charge(i.ref.tenant_id, i.ref.recipe, charged=1, cost_nanos=row.reserved_nanos)
+                for i, row in decided.abandoned
+            ]
+            + [Charge(i.ref.tenant_id, i.ref.recipe, rebought=1) for i in decided.rebought],
+        )
+
+    def _granted(self, item: Reservation, attempt: int, budget_ids: Sequence[int]) -> tuple[object, ...]:
+        return (
+            item.ref.job_id,
+            item.ref.step,
+            item.ref.item,
+            attempt,
+            item.ref.tenant_id,
+            self._worker,
+            item.deployment,
+            item.model,
+            item.price_version,
+            item.prompt_hash,
+            item.amount_nanos,
+            list(budget_ids),
+        )
 
     async def _hold(self, lent: Connection, decided: Decided) -> None:
         """Write holds in the transaction that read the state: the job's reason, its message, its event."""
         if not decided.held:
             return
-        await hold(lent, {item.ref.job_id: reason for item, reason in decided.held}, self._source, self._shards)
+        holds = [
+            Hold(
+                h.item.ref.job_id,
+                h.item.ref.message_id("prompts"),
+                h.kind,
+                h.reason,
+                amount_nanos=h.item.amount_nanos,
+                budget_id=h.budget_id,
+            )
+            for h in decided.held
+        ]
+        await hold(lent, holds, self._source, self._shards)
         parked = [
             ParkedMessage(
-                message_id=item.ref.message_id("prompts"),
-                job_id=item.ref.job_id,
-                tenant_id=item.ref.tenant_id,
-                topic=PROMPTS_OF[item.ref.lane],
-                body=item.body,
+                message_id=h.item.ref.message_id("prompts"),
+                job_id=h.item.ref.job_id,
+                tenant_id=h.item.ref.tenant_id,
+                topic=PROMPTS_OF[h.item.ref.lane],
+                body=h.item.body,
                 not_before=None,
-                reason=reason,
+                reason=h.reason,
             )
-            for item, reason in decided.held
+            for h in decided.held
         ]
-        await lent.execute(
-            "select park_1($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::smallint[], $6::uuid[],"
-            " $7::bytea[], $8::text[])",
-            *park_columns(parked, self._shards),
-        )
+        await lent.execute(_PARK, *park_columns(parked, self._shards))
+
+
+def _settle_columns(items: Sequence[Settlement]) -> tuple[list[object], ...]:
+    return (
+        [i.ref.job_id for i in items],
+        [i.ref.step for i in items],
+        [i.ref.item for i in items],
+        [i.attempt for i in items],
+        [i.ref.tenant_id for i in items],
+        [i.ref.recipe for i in items],
+        [int(AttemptState[i.outcome.name]) for i in items],
+        [i.cost_nanos for i in items],
+        [i.raw for i in items],
+        [i.model_served for i in items],
+        [i.request_id for i in items],
+        [i.finish_reason for i in items],
+        [i.error_code for i in items],
+        [i.input_tokens for i in items],
+        [i.cached_tokens for i in items],
+        [i.output_tokens for i in items],
+        [i.latency_ms for i in items],
+        [i.outcome.name != "ANSWERED" and i.retry is None for i in items],
+    )
 
 
 def _attempts_by_key(rows: Sequence[asyncpg.Record]) -> dict[AttemptKey, dict[int, AttemptFacts]]:

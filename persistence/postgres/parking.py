@@ -8,10 +8,11 @@ from uuid import UUID
 import orjson
 
 from common.failpoint import failpoint
-from common.ids import shard_of
+from common.ids import derive, shard_of
 from common.ports import DeadLetter, ParkedMessage
-from persistence.postgres.holds import hold
-from persistence.postgres.pool import Pool, connection, transaction
+from persistence.postgres.holds import Hold, hold
+from persistence.postgres.pool import Connection, Pool, connection, transaction
+from persistence.postgres.states import HoldKind
 from persistence.postgres.wake import LATER_TOKEN, PUBLIC_TOKEN, notify
 
 _INFINITY = datetime.max.replace(tzinfo=UTC)  # asyncpg writes it as 'infinity'
@@ -36,6 +37,28 @@ def park_columns(messages: Sequence[ParkedMessage], shards: int) -> tuple[list[A
     )
 
 
+async def hold_parked(
+    lent: Connection, messages: Sequence[ParkedMessage], source: str, shards: int
+) -> Sequence[ParkedMessage]:
+    """Put the jobs of messages without a time on hold for the operator; return the messages still wanted.
+
+    A message without a time of a job that has ended is dropped: nothing would ever release it.
+    """
+    holds = [Hold(m.job_id, m.message_id, HoldKind.OPERATOR, m.reason) for m in messages if m.not_before is None]
+    if not holds:
+        return messages
+    still_open = await hold(lent, holds, source, shards)
+    return [m for m in messages if m.not_before is not None or m.job_id in still_open]
+
+
+def letter_hold(letter: DeadLetter) -> Hold | None:
+    """Return the hold of a dead letter's job, under an id derived from where the record stood."""
+    if letter.job_id is None:
+        return None
+    place = derive(letter.job_id, f"dead-letter:{letter.topic}:{letter.partition}:{letter.offset}")
+    return Hold(letter.job_id, place, HoldKind.DEAD_LETTER, f"dead letter: {letter.reason}")
+
+
 class PostgresParking:
     """``common.ports.Parking`` and ``InputStore`` over a pool."""
 
@@ -46,11 +69,10 @@ class PostgresParking:
 
     async def park(self, messages: Sequence[ParkedMessage]) -> None:
         """Queue messages again for their time; twice is once. Without a time, their jobs are on hold."""
-        held = {m.job_id: m.reason for m in messages if m.not_before is None}
         async with transaction(self._pool) as lent:
-            await lent.execute(_PARK, *park_columns(messages, self._shards))
-            if held:
-                await hold(lent, held, self._source, self._shards)
+            # Jobs are locked before their messages, as everywhere.
+            kept = await hold_parked(lent, messages, self._source, self._shards)
+            await lent.execute(_PARK, *park_columns(kept, self._shards))
             failpoint("parking.before_commit")
         failpoint("parking.after_commit")
         async with connection(self._pool) as lent:
@@ -78,8 +100,7 @@ class PostgresParking:
                     for letter in letters
                 ],
             )
-            held = {letter.job_id: f"dead letter: {letter.reason}" for letter in letters if letter.job_id}
-            await hold(lent, held, self._source, self._shards)
+            await hold(lent, [h for letter in letters if (h := letter_hold(letter))], self._source, self._shards)
         async with connection(self._pool) as lent:
             await notify(lent, {PUBLIC_TOKEN})
 

@@ -5,7 +5,10 @@ job:      open ──> succeeded | failed | cancelled | expired
 attempt:  reserved ──> answered | failed | unknown;   unknown ──> answered (a late answer)
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
+from typing import Final
 
 from common.contracts import Lane
 
@@ -35,6 +38,35 @@ class AttemptState(IntEnum):
     ANSWERED = 1
     FAILED = 2
     UNKNOWN = 3
+
+
+TRANSITIONS: Final[Mapping[AttemptState, frozenset[AttemptState]]] = MappingProxyType(
+    {
+        AttemptState.RESERVED: frozenset({AttemptState.ANSWERED, AttemptState.FAILED, AttemptState.UNKNOWN}),
+        AttemptState.ANSWERED: frozenset(),
+        AttemptState.FAILED: frozenset(),
+        AttemptState.UNKNOWN: frozenset({AttemptState.ANSWERED}),
+    }
+)
+"""Where an attempt may go. ``attempt_may_1`` says the same in SQL, and every update of a state asks it."""
+
+
+class HoldKind(IntEnum):
+    """Why a message is set aside with its job on hold, in the order in which a job's reasons are told."""
+
+    BUDGET = 0
+    PAUSED = 1
+    OPERATOR = 2
+    DEAD_LETTER = 3
+
+
+class JobAction(IntEnum):
+    """What can be done to many jobs at once."""
+
+    CANCEL = 0
+    PAUSE = 1
+    RESUME = 2
+    RETRY = 3
 
 
 class VerdictCode(IntEnum):

@@ -1,4 +1,4 @@
-"""Accepts submissions: one round trip for many POSTs (``submit_1``), then a wake for the relay."""
+"""Accepts submissions: one round trip for many POSTs (``submit_2``), then a wake for the relay."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -19,11 +19,11 @@ _TAG_SEPARATOR = "\x1f"
 _INLINE_INPUT_BYTES = 64 * 1024
 
 _SUBMIT = (
-    "select tenant_id, key, body_hash, target_id from submit_1("
+    "select tenant_id, key, body_hash, target_id from submit_2("
     "$1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::uuid[], $6::text[], $7::int[], $8::uuid[], $9::uuid[],"
     "$10::text[], $11::uuid[], $12::text[], $13::text[], $14::smallint[], $15::timestamptz[], $16::bigint[],"
     "$17::text[], $18::text[], $19::bytea[], $20::text[], $21::uuid[], $22::smallint[], $23::smallint[],"
-    "$24::bytea[])"
+    "$24::bytea[], $25::uuid[])"
 )
 
 
@@ -70,7 +70,7 @@ async def submit(pool: Pool, submissions: Sequence[Submission], shards: int) -> 
 
 
 def _job_columns(submissions: Sequence[Submission], shards: int) -> list[list[object]]:
-    """Return the arrays from ``p_id`` to ``p_body`` of ``submit_1``."""
+    """Return the arrays from ``p_id`` to ``p_retry_of`` of ``submit_2``."""
     rows: list[tuple[object, ...]] = []
     for submission in submissions:
         for job in submission.jobs:
@@ -95,9 +95,10 @@ def _job_columns(submissions: Sequence[Submission], shards: int) -> list[list[ob
                     shard_of(job.job_id, shards),
                     int(STEPS_OF[job.lane]),
                     message.model_dump_json(exclude_none=True).encode(),
+                    job.retry_of,
                 )
             )
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(17)]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(18)]
 
 
 def _within_batch(
