@@ -4,7 +4,7 @@ Long batches are admitted in slices, so that other requests are served between t
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -39,15 +39,12 @@ async def admit_batch(
     body: bytes, form: BatchForm, admit_one: Callable[[bytes], AdmittedJob], *, most_jobs: int
 ) -> list[AdmittedJob]:
     """Return all its jobs. Raises RequestError with up to MOST_FAULTS faults, each with its job's place."""
-    parts = _lines(body) if form is BatchForm.LINES else _array(body)
-    if not parts:
-        raise refuse("invalid_batch", "A batch has at least one job.", faults=[Fault("", "must not be empty")])
-    if len(parts) > most_jobs:
-        raise refuse("batch_too_large", f"A batch may have {most_jobs} jobs; this one has {len(parts)}.")
+    parts = _lines(body, most_jobs) if form is BatchForm.LINES else _array(body, most_jobs)
     admitted: list[AdmittedJob] = []
     faults: list[BatchFault] = []
     errors: list[RequestError] = []
     since_pause = 0
+    # One part at a time: a batch is large, and its copies are what a process needs its memory for.
     for part in parts:
         try:
             admitted.append(admit_one(part.body))
@@ -83,26 +80,48 @@ def _placed(error: RequestError, part: _Part) -> list[BatchFault]:
     return [BatchFault(prefix + f.pointer, f.detail, f.keyword, index=part.index, line=part.line) for f in faults]
 
 
-def _lines(body: bytes) -> list[_Part]:
+def _lines(body: bytes, most_jobs: int) -> Iterator[_Part]:
     """Blank lines are skipped, and counted as lines."""
-    parts: list[_Part] = []
-    for number, line in enumerate(body.split(b"\n"), start=1):
-        if line.strip():
-            parts.append(_Part(line, len(parts), number))
-    return parts
+    _check_size(sum(1 for _ in _spans(body)), most_jobs)
+    return (_Part(body[start:end], index, line) for index, (line, start, end) in enumerate(_spans(body)))
 
 
-def _array(body: bytes) -> list[_Part]:
+def _spans(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """Give number, start and end of each line that is not blank."""
+    start = number = 0
+    while start < len(body):
+        number += 1
+        end = body.find(b"\n", start)
+        end = len(body) if end < 0 else end
+        # A slice of a few bytes decides nearly always; only a line that begins blank is looked at whole.
+        if body[start : min(end, start + 8)].strip() or body[start:end].strip():
+            yield number, start, end
+        start = end + 1
+
+
+def _array(body: bytes, most_jobs: int) -> Iterator[_Part]:
     try:
-        return [_Part(bytes(raw), index, None) for index, raw in enumerate(_elements(body))]
+        elements = _elements(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        pass
+        raise _no_array(body) from None
+    _check_size(len(elements), most_jobs)
+    return (_Part(bytes(raw), index, None) for index, raw in enumerate(elements))
+
+
+def _no_array(body: bytes) -> RequestError:
     try:
         parse_json(body, max_depth=_BATCH_DEPTH)
     except StrictJsonError as error:
-        raise malformed(error) from None
-    raise refuse(
+        return malformed(error)
+    return refuse(
         "invalid_batch",
         "A batch is a JSON array of jobs, or NDJSON with the content type application/x-ndjson.",
         faults=[Fault("", "must be an array of jobs")],
     )
+
+
+def _check_size(jobs: int, most_jobs: int) -> None:
+    if not jobs:
+        raise refuse("invalid_batch", "A batch has at least one job.", faults=[Fault("", "must not be empty")])
+    if jobs > most_jobs:
+        raise refuse("batch_too_large", f"A batch may have {most_jobs} jobs; this one has {jobs}.")

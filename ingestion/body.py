@@ -6,7 +6,7 @@ connection, for what is left of it would be taken for the next request.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -61,7 +61,7 @@ async def read_body(
     receive: Receive,
     *,
     limit: int,
-    too_large: RequestError,
+    too_large: Callable[[], RequestError],
     share: Share | None = None,
     grace_s: float = _GRACE_S,
 ) -> bytes | None:
@@ -69,7 +69,7 @@ async def read_body(
     announced = _content_length(scope)
     if announced is not None and announced > limit:
         await _linger(scope, receive)
-        raise _closing(too_large)
+        raise _closing(too_large())
     parts: list[bytes] = []
     size = 0
     try:
@@ -93,7 +93,7 @@ async def read_body(
         raise _closing(error) from None
     parts.clear()
     await _linger(scope, receive)
-    raise _closing(too_large)
+    raise _closing(too_large())
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

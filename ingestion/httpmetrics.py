@@ -25,10 +25,12 @@ class HttpMetrics:
         self._timers: dict[tuple[str, str], Histogram] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answer."""
+        """Count one answer; status 0: the caller had gone before it."""
         counter = self._counters.get((method, route, status))
         if counter is None:
-            counter = self._counters[method, route, status] = self._requests.labels(method, route, str(status))
+            counter = self._counters[method, route, status] = self._requests.labels(
+                method, route, str(status or "gone")
+            )
         counter.inc()
         timer = self._timers.get((method, route))
         if timer is None:

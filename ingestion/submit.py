@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from common.errors import DatabaseUnavailable
+from common.errors import DatabaseUnavailable, RequestError
 from common.health import Receive, Scope
 from common.ids import derive, uuid7
 from common.ports import IdempotencyClaim, JobStore, NewJob, Principal, Submission, SubmitKind, SubmitResult
@@ -85,8 +85,7 @@ class SubmitRoutes:
         if headers.content_type != b"application/json" or headers.content_encoding is not None:
             _media_type(headers, {"application/json"})
         key = _idempotency_key(headers)
-        too_large = input_too_large(self._limits.input_bytes)
-        body = await read_body(scope, receive, limit=self._job_bytes, too_large=too_large)
+        body = await read_body(scope, receive, limit=self._job_bytes, too_large=self._input_too_large)
         if body is None:
             return None
         admitted = self._admit(body)
@@ -105,23 +104,29 @@ class SubmitRoutes:
         form = BatchForm.LINES if media_type in _NDJSON else BatchForm.ARRAY
         key = _idempotency_key(headers)
         limit = self._limits.request_bytes
-        too_large = refuse("request_too_large", f"A request may have {limit} bytes.")
         with self._memory.share() as share:
-            body = await read_body(scope, receive, limit=limit, too_large=too_large, share=share)
+            body = await read_body(scope, receive, limit=limit, too_large=self._request_too_large, share=share)
             if body is None:
                 return None
-            admitted = await admit_batch(body, form, self._admit, most_jobs=self._limits.batch_jobs)
             batch_id = uuid7()
+            claim = _claim(principal, key, b"batch", body, batch_id)
+            admitted = await admit_batch(body, form, self._admit, most_jobs=self._limits.batch_jobs)
+            del body  # the inputs are copies; it may be 64 MiB
             traceparent = _traceparent(headers)
             jobs = tuple(
                 _new_job(_job_of_batch(batch_id, index), principal, one, traceparent, batch_id)
                 for index, one in enumerate(admitted)
             )
-            claim = _claim(principal, key, b"batch", body, batch_id)
             result = await self._commit.submit(Submission(jobs, claim, batch_id))
         _refuse_conflict(result)
         replayed = result.kind is SubmitKind.REPEATED
         return _batch_answer(result.target_id, len(jobs), replayed=replayed)
+
+    def _input_too_large(self) -> RequestError:
+        return input_too_large(self._limits.input_bytes)
+
+    def _request_too_large(self) -> RequestError:
+        return refuse("request_too_large", f"A request may have {self._limits.request_bytes} bytes.")
 
     def _admit(self, body: bytes) -> AdmittedJob:
         return admit(body, self._catalogue, now=self._now(), input_limit=self._limits.input_bytes)

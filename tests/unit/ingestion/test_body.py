@@ -11,7 +11,9 @@ from common.health import Message, Receive, Scope
 from ingestion.body import Memory, read_body
 from ingestion.problems import refuse
 
-TOO_LARGE = refuse("request_too_large", "too large")
+
+def too_large() -> RequestError:
+    return refuse("request_too_large", "too large")
 
 
 def scope(**headers: str) -> Scope:
@@ -38,13 +40,13 @@ def coming(*parts: bytes, then: Message | None = None) -> Receive:
 
 async def refused(scope: Scope, receive: Receive, **options: Any) -> RequestError:
     with pytest.raises(RequestError) as caught:
-        await read_body(scope, receive, limit=10, too_large=TOO_LARGE, **options)
+        await read_body(scope, receive, limit=10, too_large=too_large, **options)
     return caught.value
 
 
 @pytest.mark.parametrize("parts", [[b"0123456789"], [b"01234", b"56789"], [b"", b"0", b"", b"123456789"], [b""]])
 async def test_a_body_within_its_limit_is_put_together(parts: Sequence[bytes]) -> None:
-    assert await read_body(scope(), coming(*parts), limit=10, too_large=TOO_LARGE) == b"".join(parts)
+    assert await read_body(scope(), coming(*parts), limit=10, too_large=too_large) == b"".join(parts)
 
 
 async def test_a_body_beyond_its_limit_is_refused_whatever_was_announced() -> None:
@@ -71,16 +73,16 @@ async def test_a_body_that_stalls_is_given_up() -> None:
 async def test_a_caller_that_leaves_gets_no_answer() -> None:
     gone = coming(b"0", then={"type": "http.disconnect"})
 
-    assert await read_body(scope(), gone, limit=10, too_large=TOO_LARGE) is None
+    assert await read_body(scope(), gone, limit=10, too_large=too_large) is None
 
 
 async def test_large_bodies_together_are_bounded_and_given_back() -> None:
     memory = Memory(12)
     with memory.share() as first:
-        await read_body(scope(), coming(b"01234567"), limit=10, too_large=TOO_LARGE, share=first)
+        await read_body(scope(), coming(b"01234567"), limit=10, too_large=too_large, share=first)
         with memory.share() as second:
             error = await refused(scope(), coming(b"01234567"), share=second)
         assert (error.status, error.code) == (503, "overloaded")
 
     with memory.share() as third:
-        assert await read_body(scope(), coming(b"01234567"), limit=10, too_large=TOO_LARGE, share=third)
+        assert await read_body(scope(), coming(b"01234567"), limit=10, too_large=too_large, share=third)
