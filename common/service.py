@@ -79,7 +79,9 @@ async def health_page(
     """Serve a stage's health page; on leaving, it says that the stage is draining."""
     health = Health(needed=needs)
     port = settings.health_port if settings.health_port is not None else STAGES[name].port
-    async with serving(HealthApp(health, registry), settings.host, port, drain_s=1.0):
+    async with serving(
+        HealthApp(health, registry, metrics_public=settings.metrics_public), settings.host, port, drain_s=1.0
+    ):
         try:
             yield health
         finally:
