@@ -95,7 +95,8 @@ def _blank(text: str, spans: tuple[Span, ...]) -> str:
     """Return the text with the spans blanked, so that offsets stay what they were."""
     if not spans:
         return text
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
     for span in spans:
         parts += (text[position : span.start], " " * (span.end - span.start))
         position = span.end

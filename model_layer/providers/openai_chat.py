@@ -166,9 +166,7 @@ def decode(
 def _text(content: object) -> str:
     """A message's text: a string, or (some servers) a list of parts."""
     if isinstance(content, list):
-        parts = (
-            part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
-        )
+        parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
         content = "".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str):
         return ""

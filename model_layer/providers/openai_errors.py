@@ -53,9 +53,7 @@ _RETRYABLE = frozenset(
 _FREE_SERVER_STATUSES = frozenset({501, 503, 529})
 
 
-def decode_failure(
-    status: int, headers: Mapping[str, str], body: bytes, received_at_s: float
-) -> ProviderError:
+def decode_failure(status: int, headers: Mapping[str, str], body: bytes, received_at_s: float) -> ProviderError:
     """The error that this answer means; a 200 with an error inside counts as begun, and so as billed."""
     content = loaded(body)
     error = _error_object(content)
@@ -66,11 +64,7 @@ def decode_failure(
     parameter = _identifier(error.get("param"))
     return ProviderError(
         kind,
-        " ".join(
-            part
-            for part in (f"status {status}", code, f"parameter {parameter}" if parameter else None)
-            if part
-        ),
+        " ".join(part for part in (f"status {status}", code, f"parameter {parameter}" if parameter else None) if part),
         sent=_may_be_billed(status),
         retryable=retryable,
         retry_after_s=retry_after_s(headers, received_at_s),

@@ -14,9 +14,7 @@ _KEPT = frozenset(
         *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "format"),
     }
 )
-_DROPPED = frozenset(
-    {"$schema", "$id", "$comment", "default", "examples", "minLength", "maxLength", "uniqueItems"}
-)
+_DROPPED = frozenset({"$schema", "$id", "$comment", "default", "examples", "minLength", "maxLength", "uniqueItems"})
 _MAX_LEVELS = 10
 _MAX_PROPERTIES = 5_000
 _MAX_ENUM_VALUES = 1_000
@@ -55,9 +53,7 @@ def _converted(schema: object, level: int, counts: _Counts) -> dict[str, Any]:
     types = converted.get("type")
     if types == "object" or (isinstance(types, list) and "object" in types) or "properties" in converted:
         names = converted.get("properties", {}).keys()
-        if converted.get("additionalProperties") is not False or set(converted.get("required", ())) != set(
-            names
-        ):
+        if converted.get("additionalProperties") is not False or set(converted.get("required", ())) != set(names):
             raise _UnfitError
     return converted
 

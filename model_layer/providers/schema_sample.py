@@ -132,9 +132,7 @@ def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> li
     prefix = schema.get("prefixItems", ())
     items = schema.get("items", {})
     count = schema.get("minItems", 0)
-    found = [
-        _instance(prefix[index] if index < len(prefix) else items, root, depth + 1) for index in range(count)
-    ]
+    found = [_instance(prefix[index] if index < len(prefix) else items, root, depth + 1) for index in range(count)]
     if schema.get("uniqueItems") and count > 1:
         return _distinct(items, root, found)
     return found

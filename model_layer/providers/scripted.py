@@ -174,9 +174,7 @@ class ScriptedProvider:
             return "{}"
         return self._samples.get(request.schema, sample_text)
 
-    def _answer(
-        self, request: ModelRequest, text: str, reason: FinishReason, latency_ms: float
-    ) -> ModelAnswer:
+    def _answer(self, request: ModelRequest, text: str, reason: FinishReason, latency_ms: float) -> ModelAnswer:
         written = _tokens(len(text))
         if written > request.max_output_tokens:
             text = text[: request.max_output_tokens * _CHARACTERS_PER_TOKEN]

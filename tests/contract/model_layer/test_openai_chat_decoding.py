@@ -229,9 +229,7 @@ def test_messages_name_the_fault_and_never_repeat_prose() -> None:
         (502, "<html>", K.SERVER_ERROR, None),
     ],
 )
-def test_other_servers_errors_are_understood(
-    status: int, body: object, kind: K | None, code: str | None
-) -> None:
+def test_other_servers_errors_are_understood(status: int, body: object, kind: K | None, code: str | None) -> None:
     failure = _failure(status, body)
     assert failure.kind is (kind or K.INVALID_REQUEST)
     assert failure.code == code

@@ -159,8 +159,10 @@ async def test_p4_an_exhausted_budget_holds_and_outstanding_reservations_wait(po
     assert view.state == "held"
     assert view.hold_reason is not None
     assert view.hold_reason.startswith("budget_exhausted")
-    parked = await pool.fetchval("select not_before = 'infinity' from outbox where job_id = $1 and lane = 3", second.job_id)
-    assert parked
+    waiting_for = await pool.fetchval(
+        "select not_before::text from outbox where job_id = $1 and lane = 3", second.job_id
+    )
+    assert waiting_for == "infinity"
     assert await pool.fetchval("select count(*) from outbox where job_id = $1 and lane = 4", second.job_id) == 1
     # While a smaller call still fits
     [granted] = await ledger.reserve([asking(third, USD)])

@@ -20,9 +20,7 @@ def test_https_anywhere_and_http_on_this_machine_are_fine(url: str) -> None:
     assert check_base_url(url, allow_http=False) is None
 
 
-@pytest.mark.parametrize(
-    "url", ["http://10.0.0.7:8000/v1", "http://localhost.example.com/v1", "http://0.0.0.0/v1"]
-)
+@pytest.mark.parametrize("url", ["http://10.0.0.7:8000/v1", "http://localhost.example.com/v1", "http://0.0.0.0/v1"])
 def test_http_to_another_host_must_be_allowed_in_so_many_words(url: str) -> None:
     fault = check_base_url(url, allow_http=False)
     assert fault is not None

@@ -150,9 +150,7 @@ def test_price_versions_follow_the_rates_unless_written(models_file: Path) -> No
         (SCRIPTED + "latency_ms = [9, 1]\n", ["[least, most]"]),
     ],
 )
-def test_what_is_not_understood_is_refused_with_the_mend(
-    models_file: Path, text: str, parts: list[str]
-) -> None:
+def test_what_is_not_understood_is_refused_with_the_mend(models_file: Path, text: str, parts: list[str]) -> None:
     refusal = _refusal(models_file, text)
     for part in parts:
         assert part in refusal
@@ -165,9 +163,7 @@ def test_a_missing_file_says_what_to_copy(tmp_path: Path) -> None:
 
 def test_the_shipped_example_loads() -> None:
     example = Path(__file__).parents[3] / "models.example.toml"
-    catalogue = load_deployments(
-        example, {"OPENAI_API_KEY": "k", "HEADRACE_LLM_BASE_URL": "http://127.0.0.1:1/v1"}
-    )
+    catalogue = load_deployments(example, {"OPENAI_API_KEY": "k", "HEADRACE_LLM_BASE_URL": "http://127.0.0.1:1/v1"})
     assert all(each.unavailable is None for each in catalogue.deployments)
 
 

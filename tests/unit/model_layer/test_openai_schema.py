@@ -29,16 +29,12 @@ def test_narrowing_keywords_that_strict_mode_refuses_are_dropped() -> None:
 
 
 def test_a_property_may_have_the_name_of_a_keyword() -> None:
-    schema = _with(
-        properties={"default": {"type": "integer"}, "not": {"type": "null"}}, required=["not", "default"]
-    )
+    schema = _with(properties={"default": {"type": "integer"}, "not": {"type": "null"}}, required=["not", "default"])
     assert set((strict_form(schema) or {})["properties"]) == {"default", "not"}
 
 
 def test_definitions_and_unions_inside_are_kept() -> None:
-    schema = _with(
-        properties={"a": {"anyOf": [{"$ref": "#/$defs/b"}, {"type": "null"}]}}, **{"$defs": {"b": CLOSED}}
-    )
+    schema = _with(properties={"a": {"anyOf": [{"$ref": "#/$defs/b"}, {"type": "null"}]}}, **{"$defs": {"b": CLOSED}})
     form = strict_form(schema)
     assert form is not None
     assert "maxLength" not in form["$defs"]["b"]["properties"]["a"]

@@ -87,9 +87,7 @@ def test_a_tier_prefers_a_window_that_surely_holds_the_request_and_else_tries() 
         (RoutePolicy(tier=Tier.STANDARD), NoRouteCode.EMPTY_TIER, 'tier = "standard"'),
     ],
 )
-def test_no_route_is_a_value_that_says_how_to_mend_it(
-    policy: RoutePolicy, code: NoRouteCode, mend: str
-) -> None:
+def test_no_route_is_a_value_that_says_how_to_mend_it(policy: RoutePolicy, code: NoRouteCode, mend: str) -> None:
     decision = route(policy, CATALOGUE)
     assert isinstance(decision, NoRoute)
     assert decision.code is code

@@ -86,9 +86,7 @@ schemas = st.recursive(
     leaves,
     lambda inner: st.one_of(
         st.dictionaries(st.sampled_from("abcd"), inner, max_size=4).map(_object),
-        st.builds(
-            lambda item, count: {"type": "array", "items": item, "minItems": count}, inner, st.integers(0, 3)
-        ),
+        st.builds(lambda item, count: {"type": "array", "items": item, "minItems": count}, inner, st.integers(0, 3)),
         st.lists(inner, min_size=1, max_size=3).map(lambda options: {"anyOf": options}),
     ),
     max_leaves=12,
