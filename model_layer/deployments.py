@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,7 +104,11 @@ class DeploymentCatalogue(_Frozen):
     default: str
 
     def get(self, alias: str) -> Deployment | None:
-        return next((each for each in self.deployments if each.alias == alias), None)
+        return self._by_alias.get(alias)
+
+    @cached_property
+    def _by_alias(self) -> dict[str, Deployment]:
+        return {each.alias: each for each in self.deployments}
 
 
 def load_deployments(path: Path, environ: Mapping[str, str]) -> DeploymentCatalogue:

@@ -4,10 +4,11 @@ Templates see ``input`` and ``output_schema`` (the output schema as compact JSON
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import orjson
 
 from common.contracts import PromptPart
 from common.errors import JobError
@@ -42,7 +43,9 @@ def compile_prompt(recipe: Recipe, step_id: str, input_value: Json) -> CompiledP
     variables = {"input": input_value, "output_schema": recipe.output_schema_text}
     messages = [PromptPart(role="user", content=recipe.prompt.render(variables).strip())]
     if recipe.system is not None:
-        system = recipe.system.render(variables).strip()
+        system = recipe.system_text
+        if system is None:
+            system = recipe.system.render(variables).strip()
         if system:
             messages.insert(0, PromptPart(role="system", content=system))
     if not messages[-1].content:
@@ -57,8 +60,7 @@ def extend_prompt(compiled: CompiledPrompt, added: Sequence[PromptPart]) -> Comp
 
 
 def _compiled(messages: tuple[PromptPart, ...], schema_tokens: int) -> CompiledPrompt:
-    canonical = json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False, separators=(",", ":"))
-    prompt_hash = hashlib.sha256(canonical.encode()).hexdigest()
+    prompt_hash = hashlib.sha256(orjson.dumps([(m.role, m.content) for m in messages])).hexdigest()
     return CompiledPrompt(messages, prompt_hash, _tokens(messages) + schema_tokens)
 
 

@@ -48,7 +48,8 @@ class StepRef(_Frozen):
 
     def reference(self, attempt: int | None = None) -> dict[str, Any]:
         """Return the fields of the reference, for the next message; ``attempt`` replaces the number."""
-        fields = {name: getattr(self, name) for name in StepRef.model_fields}
+        mine = self.__dict__
+        fields = {name: mine[name] for name in StepRef.model_fields}
         if attempt is not None:
             fields["attempt"] = attempt
         return fields

@@ -1,4 +1,4 @@
-"""Producers of the relay: idempotent for work, transactional for public records.
+"""Producers of whole batches: idempotent for work, transactional for public records.
 
 Promises: ``send`` returns only when every record is acknowledged, and says where they stand; EndTxn goes out
 once (a repeated one could end the next transaction); every wait has a deadline. After any error the producer

@@ -72,6 +72,13 @@ class Recipe:
         """The output schema as compact JSON, for prompts and providers."""
         return dump_json(self.output.schema).decode()
 
+    @cached_property
+    def system_text(self) -> str | None:
+        """The system message where it is the same for every input; None where it must be rendered, or is not there."""
+        if self.system is None or "input" in self.system.variables:
+            return None
+        return self.system.render({"output_schema": self.output_schema_text}).strip()
+
     def step(self, step_id: str) -> Step:
         """Return the step of that id. Raises RecipeError."""
         for step in self.steps:
