@@ -4,10 +4,11 @@ Every finding names its promise, its job and what is wrong. What crashes may cos
 and only a crash may have caused it.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tests.chaos.evidence import TERMINAL, AttemptSeen, CallSeen, EventSeen, Evidence, OutputSeen
 
@@ -18,6 +19,7 @@ LEDGERS_TROUBLE = ("model_layer", "postgres")
 CALLS_TROUBLE = ("model_layer", "model_server")
 WINDOW_S = 15.0
 
+_NUMBERS: Final = re.compile(r"[0-9a-f-]*[0-9][0-9a-f-]*")
 Record = TypeVar("Record", OutputSeen, EventSeen)
 
 
@@ -44,6 +46,19 @@ class Verdict:
     def passed(self) -> bool:
         """Whether every promise was kept."""
         return not self.findings
+
+
+def told(findings: Sequence[Finding], most: int = 8) -> list[str]:
+    """Return findings as lines for people: of many of a kind, the first."""
+    kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        kinds[finding.promise, _NUMBERS.sub("N", finding.what)].append(finding)
+    lines = []
+    for found in kinds.values():
+        lines += [f"FOUND {finding}" for finding in found[:most]]
+        if len(found) > most:
+            lines.append(f"FOUND … and {len(found) - most} more of this kind")
+    return lines
 
 
 def check(evidence: Evidence) -> Verdict:

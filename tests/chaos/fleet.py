@@ -7,13 +7,15 @@ process that ends by itself is a finding. Children are started on the loop of th
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from common.errors import StackError
 from headrace.local.ports import LOOPBACK
-from headrace.local.process import Command, send_signal
+from headrace.local.process import Child, Command, send_signal
 from headrace.local.server import Server, Site, get_json_status
 from tests.chaos.history import Journal
 
@@ -79,7 +81,8 @@ class Fleet:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._instances: dict[str, Instance] = {}
-        self._ordered: set[str] = set()
+        self._expected: Counter[str] = Counter()
+        self._killed: set[int] = set()
         self._starting: dict[str, asyncio.Task[None]] = {}
         self.deaths: list[str] = []
 
@@ -112,24 +115,25 @@ class Fleet:
     async def restart(self, name: str) -> None:
         """Stop one in its orderly way and wait until its successor is ready."""
         instance = self._instances[name]
-        self.expect([name])
-        await instance.stop()
-        await self.ready(name)
+        with self.expecting([name]):
+            await instance.stop()
+            await self.ready(name)
 
     def kill(self, name: str) -> None:
         """SIGKILL; the watch starts it again."""
-        self.expect([name])
         child = self._instances[name].child
         if child is not None:
+            self._killed.add(child.pid)
             child.send_family(signal.SIGKILL)
 
-    def expect(self, names: Sequence[str]) -> None:
-        """These are about to die, and may."""
-        self._ordered.update(names)
-
-    def expect_no_more(self, names: Sequence[str]) -> None:
-        """These should live on."""
-        self._ordered.difference_update(names)
+    @contextmanager
+    def expecting(self, names: Sequence[str]) -> Iterator[None]:
+        """While inside, these may die. Stay until they are ready again: a death is noticed a moment later."""
+        self._expected.update(names)
+        try:
+            yield
+        finally:
+            self._expected.subtract(names)
 
     def pause(self, name: str) -> int | None:
         """SIGSTOP; returns the pid, which is to be resumed even if it is no longer the instance's."""
@@ -157,11 +161,11 @@ class Fleet:
         while True:
             for name, instance in self._instances.items():
                 child = instance.child
-                if not instance.wanted or child is None or (code := child.exit_code()) is None:
+                if not instance.wanted or child is None or child.exit_code() is None:
                     continue
                 if name in self._starting and not self._starting[name].done():
                     continue
-                self._note_death(name, code, child.last_words())
+                self._note_death(name, child)
                 self._starting[name] = asyncio.create_task(self._start_again(instance))
             await asyncio.sleep(WATCH_EVERY_S)
 
@@ -178,9 +182,9 @@ class Fleet:
         if instance.wanted:
             await instance.start()
 
-    def _note_death(self, name: str, code: int, words: str) -> None:
-        ordered = name in self._ordered
-        self._ordered.discard(name)
+    def _note_death(self, name: str, child: Child) -> None:
+        ordered = child.pid in self._killed or self._expected[name] > 0
+        code = child.exit_code()
         self._journal.note("death", name=name, code=code, ordered=ordered)
         if not ordered:
-            self.deaths.append(f"{name} ended by itself with code {code}: {words}")
+            self.deaths.append(f"{name} ended by itself with code {code}: {child.last_words()}")

@@ -22,17 +22,16 @@ _STOP_LEAST_S = 0.5
 _PERSISTENCE_POINTS = ("relay.", "writer.", "indexer.", "persistence.")
 
 
-def stage_of(point: str) -> tuple[str, ...]:
-    """The services that may come by a crash point."""
+def stage_of(point: str) -> str:
+    """The service that comes by a crash point."""
     if point.startswith(("submit.", "ingestion.", "cancel.")):
-        return ("ingestion",)
-    if point.startswith("parking."):
-        return ("model_layer", "prompt_engine", "output_validation", "persistence")
+        return "ingestion"
     if point.startswith(_PERSISTENCE_POINTS):
-        return ("persistence",)
-    if point.startswith("model"):
-        return ("model_layer",)
-    return (point.partition(".")[0],)
+        return "persistence"
+    # Here only the model layer parks: for a lease that another holds.
+    if point.startswith(("model", "parking.")):
+        return "model_layer"
+    return point.partition(".")[0]
 
 
 class Nemesis:
@@ -106,19 +105,16 @@ class Nemesis:
                     await self._system.fleet.restart(name)
 
     async def _kill_at(self, point: str) -> None:
-        stages = stage_of(point)
-        async with self._noted("kill at " + point, stages[0], *stages[1:]):
+        stage = stage_of(point)
+        async with self._noted("kill at " + point, stage):
             fleet = self._system.fleet
-            names = [name for stage in stages for name in fleet.of(stage)]
-            fleet.expect(names)
-            if await self._reached(point, "kill"):
-                await asyncio.sleep(WATCH_EVERY_S * 3)
-            fleet.expect_no_more(names)
-            for stage in stages:
+            with fleet.expecting(fleet.of(stage)):
+                if await self._reached(point, "kill"):
+                    await asyncio.sleep(WATCH_EVERY_S * 3)
                 await self._all_ready(stage)
 
     async def _stop_at(self, point: str, lasts_s: float) -> None:
-        stage = stage_of(point)[0]
+        stage = stage_of(point)
         async with self._noted("stop at " + point, stage):
             fleet = self._system.fleet
             pids = [child.pid for name in fleet.of(stage) if (child := fleet.instance(name).child) is not None]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace.local.services import TENANT
-from tests.chaos.checker import Finding, Verdict, check
+from tests.chaos.checker import Finding, Verdict, check, told
 from tests.chaos.evidence import FaultSeen
 from tests.chaos.healing import healed
 from tests.chaos.history import Journal
@@ -58,7 +58,7 @@ class Report:
         """Return the report for people."""
         order, figures = self.order, self.verdict.figures
         began = min((fault.at for fault, _ in self.recoveries), default=0.0)
-        told = [
+        lines = [
             f"seed {order.seed}, {order.jobs} jobs over {order.minutes:g} min, {len(order.plan)} faults,"
             f" {self.seconds:.0f} s in all; history in {self.history}",
             "",
@@ -73,9 +73,9 @@ class Report:
             f"  {'healed after':<26} {'never' if self.healed_s is None else f'{self.healed_s:.1f} s'}",
             "",
         ]
-        told += [f"FOUND {finding}" for finding in self.verdict.findings]
-        told.append(f"verdict: {'nothing found' if self.passed else f'{len(self.verdict.findings)} findings'}")
-        return told
+        lines += told(self.verdict.findings)
+        lines.append(f"verdict: {'nothing found' if self.passed else f'{len(self.verdict.findings)} findings'}")
+        return lines
 
 
 async def run(order: Order, *, history_root: Path = HISTORY) -> Report:
