@@ -234,11 +234,16 @@ def _job_answer(job_id: UUID, state: str, recipe: str, *, replayed: bool = False
             "id": str(job_id),
             "state": state,
             "recipe": recipe,
-            "links": {"self": here, "attempts": here + "/attempts", "cancel": here + "/cancel"},
+            "links": job_links(here),
         }
     )
     location = (b"location", here.encode())
     return Answer(202, body, (location, _REPLAYED) if replayed else (location,))
+
+
+def job_links(here: str) -> dict[str, str]:
+    """Return where to go from the job at this address."""
+    return {"self": here, "attempts": here + "/attempts", "cancel": here + "/cancel"}
 
 
 def _batch_answer(batch_id: UUID, jobs: int, *, replayed: bool) -> Answer:

@@ -1,21 +1,14 @@
 """Turns what the stores return into the bodies of answers. Pure."""
 
 from typing import Any
-from uuid import UUID
 
 import orjson
 
 from common.ports import AttemptView, BatchView, JobView, SearchHit
 from ingestion.money import usd_from_nanos
-from ingestion.submit import BATCHES, JOBS
+from ingestion.submit import BATCHES, JOBS, job_links
 
 Body = dict[str, Any]
-
-
-def job_links(job_id: UUID) -> Body:
-    """Return where to go from a job."""
-    here = f"{JOBS}/{job_id}"
-    return {"self": here, "attempts": here + "/attempts", "cancel": here + "/cancel"}
 
 
 def job_summary(job: JobView) -> Body:
@@ -40,7 +33,7 @@ def job_summary(job: JobView) -> Body:
         "usage": {"input_tokens": job.input_tokens, "output_tokens": job.output_tokens},
         "hold_reason": job.hold_reason,
         "failure": failure,
-        "links": job_links(job.job_id),
+        "links": job_links(f"{JOBS}/{job.job_id}"),
     }
 
 
@@ -113,5 +106,5 @@ def hit(found: SearchHit) -> Body:
         "output": found.output,
         "highlights": list(found.highlights),
         "finished_at": found.finished_at,
-        "links": job_links(found.job_id),
+        "links": job_links(f"{JOBS}/{found.job_id}"),
     }
