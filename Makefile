@@ -8,12 +8,12 @@ SOURCES := common headrace ingestion model_layer output_validation persistence p
 
 .NOTPARALLEL:
 
-.PHONY: help setup demo up down test lint types contracts pytest fmt bench clean distclean
+.PHONY: help setup demo up down test lint types contracts pytest test-chaos chaos fmt bench clean distclean
 
 help: ## Show this.
 	@echo "Headrace: durable LLM jobs in, schema-valid JSON out."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  make demo JOBS=50 KEEP=1                    more jobs, and leave it running"
 	@echo "  make demo MODEL=gpt-5-mini PRICE=0.25/2.00  a real model; the key from OPENAI_API_KEY or HEADRACE_MODEL_KEY"
@@ -47,6 +47,12 @@ contracts: setup
 
 pytest: setup
 	$(PY) -m pytest
+
+test-chaos: setup ## Kill at every crash point, then a bounded chaos run on fixed seeds; at most 8 minutes.
+	$(PY) -m pytest -m chaos -s tests/chaos
+
+chaos: setup ## One chaos run: make chaos SEED=7 JOBS=2000 MINUTES=3. A failing seed replays.
+	@$(PY) -m tests.chaos $${SEED:+--seed "$$SEED"} --jobs "$${JOBS:-2000}" --minutes "$${MINUTES:-3}" $${CHAOS_FLAGS:-}
 
 fmt: setup ## Format and mend what ruff can mend.
 	$(PY) -m ruff format $(SOURCES)

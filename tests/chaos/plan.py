@@ -13,7 +13,7 @@ from headrace.local.services import SERVICES
 from tests.chaos.system import CORE_SERVERS, MODEL_SERVER, SCALED
 
 FIRST_S: Final = 2.0
-PAUSE_S: Final = (2.5, 6.5)
+PAUSE_S: Final = (4.0, 10.0)
 # The indexer's points are passed only with Elasticsearch, those of a cancel only while somebody cancels.
 RARE_POINTS: Final = ("indexer.", "cancel.")
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace.local.services import TENANT
+from headrace.local.services import SERVICES, TENANT
 from tests.chaos.checker import Finding, Verdict, check, told
-from tests.chaos.evidence import FaultSeen
 from tests.chaos.healing import healed
 from tests.chaos.history import Journal
 from tests.chaos.insides import give_tenant_a_budget, look_inside
@@ -18,8 +17,8 @@ from tests.chaos.model_faults import FAULT_SHARE
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.observe import gather_evidence
 from tests.chaos.plan import Fault
-from tests.chaos.recovery import recovery_s
-from tests.chaos.system import System, new_history, running_system
+from tests.chaos.recovery import Recovery, recoveries, worst_alone
+from tests.chaos.system import CORE_SERVERS, System, new_history, running_system
 from tests.chaos.topics import Tail
 
 HISTORY: Final = Path(".chaos")
@@ -45,7 +44,7 @@ class Report:
     order: Order
     history: Path
     verdict: Verdict
-    recoveries: list[tuple[FaultSeen, float | None]] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
     healed_s: float | None = None
     seconds: float = 0.0
 
@@ -57,24 +56,29 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report for people."""
         order, figures = self.order, self.verdict.figures
-        began = min((fault.at for fault, _ in self.recoveries), default=0.0)
         lines = [
             f"seed {order.seed}, {order.jobs} jobs over {order.minutes:g} min, {len(order.plan)} faults,"
             f" {self.seconds:.0f} s in all; history in {self.history}",
             "",
-            "faults (seconds from the first), and until work flowed again:",
-            *(
-                f"  {fault.at - began:6.1f}  {fault.action:<34} {fault.target:<18}"
-                + (f" {after:5.1f} s" if after is not None else "     -")
-                for fault, after in self.recoveries
-            ),
+            *self._faults(),
             "",
             *(f"  {name.replace('_', ' '):<26} {number}" for name, number in figures.items()),
             f"  {'healed after':<26} {'never' if self.healed_s is None else f'{self.healed_s:.1f} s'}",
-            "",
         ]
-        lines += told(self.verdict.findings)
+        for what, targets in (("a service", SERVICES), ("a server", CORE_SERVERS)):
+            worst = worst_alone(self.recoveries, "kill", targets)
+            shown = "-" if worst is None else f"{worst:.1f} s"
+            lines.append(f"  {f'worst kill of {what}':<26} {shown}")
+        lines += ["", *told(self.verdict.findings)]
         lines.append(f"verdict: {'nothing found' if self.passed else f'{len(self.verdict.findings)} findings'}")
+        return lines
+
+    def _faults(self) -> list[str]:
+        began = min((each.fault.at for each in self.recoveries), default=0.0)
+        lines = ["faults (seconds from the first), and until work flowed again (+: others fell into it):"]
+        for each in sorted(self.recoveries, key=lambda each: each.fault.at):
+            after = "     -" if each.seconds is None else f"{each.seconds:6.1f} s{'' if each.alone else ' +'}"
+            lines.append(f"  {each.fault.at - began:6.1f}  {each.fault.action:<38} {each.fault.target:<18}{after}")
         return lines
 
 
@@ -111,8 +115,8 @@ async def _run_on(system: System, order: Order) -> Report:
         verdict.findings += [Finding("P9", "-", death) for death in system.fleet.deaths]
         verdict.findings += [Finding("inside", "-", wrong) for wrong in await look_inside(endpoints.database_url)]
         verdict.figures["posts"] = load.posts
-        recoveries = recovery_s(nemesis.faults, evidence.accepted, tail.outputs)
-        return Report(order, system.history, verdict, recoveries, healed_s)
+        found = recoveries(nemesis.faults, evidence.accepted, tail.outputs)
+        return Report(order, system.history, verdict, found, healed_s)
     finally:
         tail.close()
         clients.close()

@@ -6,7 +6,7 @@ from tests.chaos.evidence import Accepted, FaultSeen
 from tests.chaos.model_faults import LAST_FAULTY_CALL, Fate, answer_of, fate_of
 from tests.chaos.nemesis import stage_of
 from tests.chaos.plan import Action, deck, make_plan
-from tests.chaos.recovery import recovery_s
+from tests.chaos.recovery import Recovery, recoveries, worst_alone
 from tests.chaos.system import CORE_SERVERS, MODEL_SERVER
 from tests.chaos.workload import job_body, marker, marker_in
 
@@ -65,10 +65,24 @@ def test_recovery_is_counted_from_the_kill_and_from_the_end_of_a_hang() -> None:
     accepted = [Accepted("m1", "job-1", 99.0), Accepted("m2", "job-2", 101.0), Accepted("m3", "job-3", 105.0)]
     seen = {"job-1": 100.5, "job-2": 106.0, "job-3": 107.0}
 
-    assert recovery_s([kill, hang], accepted, seen) == [(kill, 6.0), (hang, 3.0)]
+    assert recoveries([kill], accepted, seen) == [Recovery(kill, 6.0)]
+    assert recoveries([hang], accepted, seen) == [Recovery(hang, 3.0)]
 
 
 def test_a_fault_after_which_no_job_came_has_no_recovery_time() -> None:
     kill = FaultSeen("kill", "kafka", 100.0, 104.0)
 
-    assert recovery_s([kill], [Accepted("m1", "job-1", 99.0)], {"job-1": 101.0}) == [(kill, None)]
+    assert recoveries([kill], [Accepted("m1", "job-1", 99.0)], {"job-1": 101.0}) == [Recovery(kill, None)]
+
+
+def test_a_fault_that_another_fell_into_is_marked_and_not_the_worst() -> None:
+    first = FaultSeen("kill", "kafka", 100.0, 104.0)
+    second = FaultSeen("kill", "postgres", 103.0, 104.0)
+    third = FaultSeen("kill", "kafka", 120.0, 124.0)
+    accepted = [Accepted("m1", "job-1", 104.0), Accepted("m2", "job-2", 121.0)]
+    seen = {"job-1": 109.0, "job-2": 125.0}
+
+    found = recoveries([first, second, third], accepted, seen)
+
+    assert [each.alone for each in found] == [False, False, True]
+    assert worst_alone(found, "kill", ["kafka"]) == 5.0
