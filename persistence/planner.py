@@ -67,6 +67,7 @@ class Plan:
     endings: list[Ending] = field(default_factory=list)
     records: list[PublicRow] = field(default_factory=list)
     notes: list[tuple[Verdict, VerdictCode, bytes]] = field(default_factory=list)
+    parked: list[Verdict] = field(default_factory=list)
 
 
 def plan(
@@ -77,7 +78,10 @@ def plan(
     source: str,
     shards: int,
 ) -> Plan:
-    """Plan a batch. A verdict about a job that has ended is only noted in the ledger."""
+    """Plan a batch. A verdict about a job that has ended is only noted in the ledger.
+
+    What would end a paused job is set aside: nothing is published until it is resumed (P8).
+    """
     made = Plan()
     ended: set[UUID] = set()
     for verdict in verdicts:
@@ -86,6 +90,9 @@ def plan(
             notes = orjson.dumps([v.model_dump(exclude_none=True) for v in verdict.violations])
             made.notes.append((verdict, _CODE[verdict.verdict], notes))
         if job is None or job.state is not JobState.OPEN or verdict.job_id in ended:
+            continue
+        if job.paused and verdict.verdict in {VerdictKind.ACCEPT, VerdictKind.REJECT}:
+            made.parked.append(verdict)
             continue
         rows = ledger.get(verdict.job_id, ())
         if verdict.verdict is VerdictKind.ACCEPT and verdict.output is not None:

@@ -44,7 +44,7 @@ class Writer:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._pool = pool
-        self._results = PostgresResults(pool)
+        self._results = PostgresResults(pool, shards=shards, source=source)
         self._endings = endings
         self._source = source
         self._shards = shards

@@ -125,6 +125,12 @@ async def tell(lent: Connection, reasons: Mapping[UUID, str], source: str, shard
         await insert_public(lent, events)
 
 
+async def refresh(lent: Connection, job_ids: Sequence[UUID]) -> None:
+    """Show each locked job's present reason, or that it is not on hold any more."""
+    if job_ids:
+        await lent.execute(_REFRESH, job_ids)
+
+
 async def arrived(lent: Connection, messages: Collection[tuple[UUID, UUID]]) -> None:
     """Forget holds whose (job, message) has reached the ledger and may go on; their jobs are locked."""
     pairs = sorted(messages)
@@ -135,20 +141,20 @@ async def arrived(lent: Connection, messages: Collection[tuple[UUID, UUID]]) -> 
         jobs,
         [message for _, message in pairs],
     )
-    await lent.execute(_REFRESH, jobs)
+    await refresh(lent, jobs)
 
 
 async def release(lent: Connection, messages: Sequence[tuple[UUID, UUID]]) -> int:
     """Let held (job, message) pairs go, in this order; their jobs are locked. Return how many were still held."""
     rows = await lent.fetch(_RELEASE, [job for job, _ in messages], [message for _, message in messages])
-    await lent.execute(_REFRESH, [row["job_id"] for row in rows])
+    await refresh(lent, [row["job_id"] for row in rows])
     return len(rows)
 
 
 async def resume(lent: Connection, job_ids: Sequence[UUID]) -> None:
     """Let go what was set aside by a pause or for the operator, oldest first; the jobs are locked, not paused."""
     await lent.execute(_RESUME, job_ids, [int(HoldKind.PAUSED), int(HoldKind.OPERATOR)])
-    await lent.execute(_REFRESH, job_ids)
+    await refresh(lent, job_ids)
 
 
 async def end_holds(lent: Connection, job_ids: Sequence[UUID]) -> list[UUID]:

@@ -2,23 +2,22 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from common.contracts import EventType
 from common.failpoint import failpoint
-from common.ids import shard_of
 from common.ports import AttemptView, BatchView, JobView, Submission, SubmitResult
-from persistence.postgres.pool import Connection, Pool, connection, transaction
-from persistence.postgres.records import JobRow, event_row, insert_public
+from persistence.postgres.control import Records, cancel_jobs, lock_jobs
+from persistence.postgres.pool import Pool, connection, transaction
 from persistence.postgres.states import LANE_OF_NUMBER, AttemptState, JobState, StepState, VerdictCode
 from persistence.postgres.submit import submit
 from persistence.postgres.wake import PUBLIC_TOKEN, notify
 
+# Cancelled and expired jobs may have calls in flight, which are charged when they settle: their sums are live too.
+_ENDED_WITH_SUMS = frozenset({JobState.SUCCEEDED, JobState.FAILED})
 _RUNNING = "exists (select 1 from attempts a where a.job_id = j.id)"
 
 _VIEW = f"""
@@ -29,7 +28,7 @@ select j.*, case when j.state = 0 then {_RUNNING} else false end as running, t.a
     select count(*) as attempts,
            coalesce(sum(a.cost_nanos), 0)::bigint as cost,
            coalesce(sum(a.input_tokens), 0)::bigint as input, coalesce(sum(a.output_tokens), 0)::bigint as output
-      from attempts a where a.job_id = j.id and j.state = 0) t on true
+      from attempts a where a.job_id = j.id and j.state in (0, 3, 4)) t on true
 """  # noqa: S608 - the only parts are constants of this module
 
 _JOB = f"""
@@ -120,43 +119,13 @@ class PostgresJobStore:
     async def cancel(self, tenant_id: str, job_id: UUID) -> JobView | None:
         """End an open job as cancelled; an ended one is returned as it is. None: no such job."""
         async with transaction(self._pool) as lent:
-            row = await lent.fetchrow(
-                "select * from jobs where id = $1 and tenant_id = $2 for no key update", job_id, tenant_id
-            )
-            if row is not None and row["state"] == JobState.OPEN:
-                await self._end_cancelled(lent, row)
+            rows = await lock_jobs(lent, tenant_id, [job_id])
+            if await cancel_jobs(lent, rows, Records(self._source, self._shards)):
                 failpoint("cancel.before_commit")
         failpoint("cancel.after_commit")
         async with connection(self._pool) as lent:
             await notify(lent, {PUBLIC_TOKEN})
         return await self.job(tenant_id, job_id)
-
-    async def _end_cancelled(self, lent: Connection, row: asyncpg.Record) -> None:
-        now = datetime.now(UTC)
-        job = JobRow.of(row)
-        await lent.execute(
-            "update jobs set state = $2, revision = revision + 1, event_seq = event_seq + 1, hold_reason = null,"
-            " finished_at = $3 where id = $1",
-            job.job_id,
-            int(JobState.CANCELLED),
-            now,
-        )
-        # What still waits in the queue need not travel; what is under way meets a closed job at the ledger.
-        await lent.execute(
-            "delete from outbox o where o.shard = $2 and o.lane < 4 and o.job_id = $1 and o.id = any($3)",
-            job.job_id,
-            shard_of(job.job_id, self._shards),
-            job.interior_message_ids(await self._known_steps(lent, job.job_id)),
-        )
-        await insert_public(lent, [event_row(job, EventType.CANCELLED, None, now, self._source, self._shards)])
-
-    async def _known_steps(self, lent: Connection, job_id: UUID) -> list[tuple[str, int, int]]:
-        rows = await lent.fetch(
-            "select s.step, s.item, coalesce(max(a.attempt), 0) + 1 as next from steps s left join attempts a"
-            " on a.job_id = s.job_id and a.step = s.step and a.item = s.item where s.job_id = $1 group by 1, 2",
-            job_id,
-        )
-        return [(row["step"], row["item"], row["next"]) for row in rows]
 
 
 def _state_name(state: str) -> str:
@@ -172,7 +141,7 @@ def _job_view(row: asyncpg.Record) -> JobView:
     shown = state.name.lower()
     if state is JobState.OPEN:
         shown = "held" if row["hold_reason"] else "running" if row["running"] else "queued"
-    ended = state is not JobState.OPEN
+    ended = state in _ENDED_WITH_SUMS
     known: dict[str, Any] = dict(row)
     lineage = known.get("lineage")
     return JobView(
@@ -197,6 +166,7 @@ def _job_view(row: asyncpg.Record) -> JobView:
         failure_detail=row["failure_detail"],
         output=known.get("output"),
         lineage=orjson.loads(lineage) if lineage else None,
+        retry_of=row["retry_of"],
     )
 
 

@@ -18,7 +18,7 @@ from common.ports import ParkedMessage, Reservation, ReserveDecision, ReserveKin
 from persistence.postgres.budgets import lock_budgets, present_budgets, write_budgets
 from persistence.postgres.control_wake import budget_token, notify_control
 from persistence.postgres.holds import Hold, arrived, hold
-from persistence.postgres.parking import hold_parked, park_columns
+from persistence.postgres.parking import hold_parked, park_columns, park_messages
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import AttemptState, JobState
 from persistence.postgres.usage import Charge, add_usage
@@ -69,10 +69,6 @@ _ABANDON = (
 _GRANT = (
     "insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,"
     " prompt_hash, reserved_nanos, budget_ids) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-)
-_PARK = (
-    "select park_1($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::smallint[], $6::uuid[],"
-    " $7::bytea[], $8::text[])"
 )
 _DEADLOCK_TRIES = 5
 
@@ -243,7 +239,7 @@ class PostgresLedger:
             )
             for h in decided.held
         ]
-        await lent.execute(_PARK, *park_columns(parked, self._shards))
+        await park_messages(lent, parked, self._shards)
 
 
 def _settle_columns(items: Sequence[Settlement]) -> tuple[list[object], ...]:

@@ -37,6 +37,11 @@ def park_columns(messages: Sequence[ParkedMessage], shards: int) -> tuple[list[A
     )
 
 
+async def park_messages(lent: Connection, messages: Sequence[ParkedMessage], shards: int) -> None:
+    """Queue messages for their time, inside the caller's transaction; twice is once."""
+    await lent.execute(_PARK, *park_columns(messages, shards))
+
+
 async def hold_parked(
     lent: Connection, messages: Sequence[ParkedMessage], source: str, shards: int
 ) -> Sequence[ParkedMessage]:
@@ -72,7 +77,7 @@ class PostgresParking:
         async with transaction(self._pool) as lent:
             # Jobs are locked before their messages, as everywhere.
             kept = await hold_parked(lent, messages, self._source, self._shards)
-            await lent.execute(_PARK, *park_columns(kept, self._shards))
+            await park_messages(lent, kept, self._shards)
             failpoint("parking.before_commit")
         failpoint("parking.after_commit")
         async with connection(self._pool) as lent:

@@ -33,6 +33,8 @@ class JobRow:
     event_seq: int
     created_at: datetime
     traceparent: str | None
+    paused: bool = False
+    held: bool = False
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "JobRow":
@@ -50,6 +52,8 @@ class JobRow:
             event_seq=row["event_seq"],
             created_at=row["created_at"],
             traceparent=row["traceparent"],
+            paused=row["paused"],
+            held=row["hold_reason"] is not None,
         )
 
     def interior_message_ids(self, steps: Sequence[tuple[str, int, int]]) -> list[UUID]:

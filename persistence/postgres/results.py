@@ -4,15 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from common.contracts import Verdict
 from common.failpoint import failpoint
+from common.pipeline import Topic
+from common.ports import ParkedMessage
 from persistence.planner import Ending, LedgerRow, Plan
+from persistence.postgres.holds import Hold, end_holds, hold
+from persistence.postgres.parking import park_messages
 from persistence.postgres.pool import Connection, Pool, transaction
 from persistence.postgres.records import JobRow, public_columns
-from persistence.postgres.states import AttemptState, JobState
+from persistence.postgres.states import AttemptState, HoldKind, JobState
+from persistence.reserve_decision import PAUSED
 
 _JOBS = (
     "select id, tenant_id, batch_id, recipe, recipe_hash, lane, tags, state, revision, event_seq, created_at,"
-    " traceparent from jobs where id = any($1) order by id for no key update"
+    " traceparent, paused, hold_reason from jobs where id = any($1) order by id for no key update"
 )
 _LEDGER = (
     "select job_id, step, item, attempt, state, deployment, model, model_served, price_version, prompt_hash,"
@@ -50,14 +56,17 @@ _NOTE = (
     " and a.job_id = any($1)"
 )
 
+
 Planner = Callable[[Mapping[UUID, JobRow], Mapping[UUID, Sequence[LedgerRow]]], Plan]
 
 
 class PostgresResults:
     """Reads jobs under their locks, lets the planner decide, writes what it planned; all or nothing."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, shards: int, source: str) -> None:
         self._pool = pool
+        self._shards = shards
+        self._source = source
 
     async def apply(self, job_ids: Sequence[UUID], planner: Planner) -> Plan:
         """Run one transaction over these jobs and return what was written."""
@@ -68,10 +77,33 @@ class PostgresResults:
             made = planner(jobs, await self._ledger(lent, open_ids))
             if made.notes:
                 await lent.execute(_NOTE, *_note_columns(made))
+            if made.parked:
+                await self._park(lent, made.parked)
             if made.endings:
+                # Seldom: only what ends while its own message, or another, is set aside.
+                if held := [e.job.job_id for e in made.endings if e.job.held]:
+                    await end_holds(lent, held)
                 await lent.execute(_FINISH, *_ending_columns(made.endings), *public_columns(made.records))
                 failpoint("writer.before_commit")
         return made
+
+    async def _park(self, lent: Connection, verdicts: Sequence[Verdict]) -> None:
+        """Set the verdicts of paused jobs aside, for ``resume`` to let go (P8)."""
+        holds = [Hold(v.job_id, v.message_id("verdicts"), HoldKind.PAUSED, PAUSED) for v in verdicts]
+        await hold(lent, holds, self._source, self._shards)
+        messages = [
+            ParkedMessage(
+                message_id=v.message_id("verdicts"),
+                job_id=v.job_id,
+                tenant_id=v.tenant_id,
+                topic=Topic.VERDICTS,
+                body=v.model_dump_json(exclude_none=True).encode(),
+                not_before=None,
+                reason=PAUSED,
+            )
+            for v in verdicts
+        ]
+        await park_messages(lent, messages, self._shards)
 
     async def _ledger(self, lent: Connection, job_ids: Sequence[UUID]) -> dict[UUID, list[LedgerRow]]:
         found: dict[UUID, list[LedgerRow]] = {}

@@ -10,7 +10,7 @@ from common.failpoint import failpoint
 from common.ids import shard_of
 from common.pipeline import STEPS_OF
 from common.ports import NewJob, Submission, SubmitKind, SubmitResult
-from persistence.postgres.pool import Pool, connection
+from persistence.postgres.pool import Connection, Pool, connection
 from persistence.postgres.states import LANE_NUMBER
 from persistence.postgres.wake import notify, steps_token
 
@@ -47,26 +47,36 @@ def first_step(job: NewJob) -> Step:
 
 async def submit(pool: Pool, submissions: Sequence[Submission], shards: int) -> list[SubmitResult]:
     """Accept all, or raise: DatabaseUnavailable (outcome unknown, repeat by key) or asyncpg.DataError."""
+    async with connection(pool) as lent:
+        failpoint("submit.before_commit")
+        results = await accept(lent, submissions, shards)
+        failpoint("submit.after_commit")
+        await notify(lent, step_tokens(submissions))
+    return results
+
+
+async def accept(lent: Connection, submissions: Sequence[Submission], shards: int) -> list[SubmitResult]:
+    """Accept all in one statement, which is a transaction unless the caller has one. The caller wakes the relay."""
     winners, repeats = _within_batch(submissions)
     claims = [s.claim for s in winners if s.claim]
     batches = [(s.batch_id, s.jobs[0].tenant_id, len(s.jobs)) for s in winners if s.batch_id and s.jobs]
-    async with connection(pool) as lent:
-        failpoint("submit.before_commit")
-        lost = await lent.fetch(
-            _SUBMIT,
-            [c.tenant_id for c in claims],
-            [c.key for c in claims],
-            [c.body_hash for c in claims],
-            [c.target_id for c in claims],
-            [b[0] for b in batches],
-            [b[1] for b in batches],
-            [b[2] for b in batches],
-            *_job_columns(winners, shards),
-        )
-        failpoint("submit.after_commit")
-        tokens = {steps_token(LANE_NUMBER[j.lane], j.tenant_id) for s in winners for j in s.jobs}
-        await notify(lent, tokens)
+    lost = await lent.fetch(
+        _SUBMIT,
+        [c.tenant_id for c in claims],
+        [c.key for c in claims],
+        [c.body_hash for c in claims],
+        [c.target_id for c in claims],
+        [b[0] for b in batches],
+        [b[1] for b in batches],
+        [b[2] for b in batches],
+        *_job_columns(winners, shards),
+    )
     return _results(submissions, repeats, lost)
+
+
+def step_tokens(submissions: Sequence[Submission]) -> set[str]:
+    """Return what wakes the relay for these."""
+    return {steps_token(LANE_NUMBER[j.lane], j.tenant_id) for s in submissions for j in s.jobs}
 
 
 def _job_columns(submissions: Sequence[Submission], shards: int) -> list[list[object]]:

@@ -3,9 +3,13 @@
 from uuid import UUID
 
 from common.contracts import Lane, StepRef
+from common.control_ports import BudgetKey, BudgetScope, BudgetView, Window
 from common.ids import uuid7
 from common.ports import NewJob, Outcome, Reservation, Settlement, Submission
+from persistence.postgres.budgets import PostgresBudgets
+from persistence.postgres.job_control import PostgresJobControl
 from persistence.postgres.jobs import PostgresJobStore
+from persistence.postgres.ledger import PostgresLedger
 from persistence.postgres.pool import Pool
 
 USD = 1_000_000_000
@@ -31,9 +35,33 @@ def store(pool: Pool) -> PostgresJobStore:
     return PostgresJobStore(pool, shards=1, source="test")
 
 
-async def submitted(pool: Pool, count: int = 1, *, budget_nanos: int | None = None) -> list[NewJob]:
+def control(pool: Pool) -> PostgresJobControl:
+    """Return what steers the jobs of that installation."""
+    return PostgresJobControl(pool, store(pool), shards=1, source="test")
+
+
+async def make_ledger(pool: Pool, lease_s: float = 30.0) -> PostgresLedger:
+    """Return the ledger of a new worker with a lease."""
+    ledger = PostgresLedger(pool, worker=uuid7(), lease_s=lease_s, shards=1, source="test")
+    await ledger.renew_lease()
+    return ledger
+
+
+async def put_budget(
+    pool: Pool, limit_nanos: int, scope: str = "tenant", key: str = "", window: str = "total", tenant: str = "default"
+) -> BudgetView:
+    """Set a budget as an operator does."""
+    named = BudgetKey(tenant, BudgetScope(scope), key, Window(window))
+    view = await PostgresBudgets(pool).put(named, limit_nanos)
+    assert view is not None
+    return view
+
+
+async def submitted(
+    pool: Pool, count: int = 1, *, budget_nanos: int | None = None, batch_id: UUID | None = None
+) -> list[NewJob]:
     """Submit jobs and return them."""
-    jobs = [new_job(budget_nanos=budget_nanos) for _ in range(count)]
+    jobs = [new_job(budget_nanos=budget_nanos, batch_id=batch_id) for _ in range(count)]
     await store(pool).submit([Submission((job,)) for job in jobs])
     return jobs
 

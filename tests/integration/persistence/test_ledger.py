@@ -5,20 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from common.ids import uuid7
 from common.pipeline import Topic
 from common.ports import Outcome, ParkedMessage, ReserveKind
-from persistence.postgres.ledger import PostgresLedger
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import USD, answered, asking, reference, store, submitted
+from tests.integration.persistence.examples import USD, answered, asking, make_ledger, reference, store, submitted
 
 pytestmark = pytest.mark.stack
-
-
-async def make_ledger(pool: Pool, lease_s: float = 30.0) -> PostgresLedger:
-    ledger = PostgresLedger(pool, worker=uuid7(), lease_s=lease_s, shards=1, source="test")
-    await ledger.renew_lease()
-    return ledger
 
 
 async def test_p3_the_row_is_committed_before_the_call(pool: Pool) -> None:
