@@ -109,7 +109,7 @@ class Nemesis:
         async with self._noted("kill at " + point, stage):
             fleet = self._system.fleet
             with fleet.expecting(fleet.of(stage)):
-                if await self._reached(point, "kill"):
+                if await self._reached(point, "kill", first_kill=point.startswith("relay.recovery")):
                     await asyncio.sleep(WATCH_EVERY_S * 3)
                 await self._all_ready(stage)
 
@@ -125,9 +125,15 @@ class Nemesis:
                 for pid in pids:
                     fleet.resume(pid)
 
-    async def _reached(self, point: str, action: str) -> bool:
-        """Order a point and wait until somebody came by; an order nobody met is taken back."""
+    async def _reached(self, point: str, action: str, *, first_kill: bool = False) -> bool:
+        """Order a point and wait until somebody came by; an order nobody met is taken back.
+
+        ``first_kill``: the point lies in a start, so there has to be one.
+        """
         done = self._system.order(point, action)
+        if first_kill:
+            for name in self._system.fleet.of(stage_of(point)):
+                self._system.fleet.kill(name)
         deadline = time.monotonic() + _POINT_S
         while time.monotonic() < deadline:
             if done.exists():
