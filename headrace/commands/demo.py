@@ -106,11 +106,14 @@ def _run(session: Session, packages: list[Package], console: Console, *, may_cos
     report.show_cards(console, cards)
     counted = tally(cards)
     report.show_tally(console, counted)
+    found = None
     if any(card.succeeded for card in cards):
         if session.has_search:
-            report.show_search(console, search_for(session.api, cards))
+            found = search_for(session.api, cards)
+            report.show_search(console, found)
         else:
             console.print("\nThis Headrace runs without Elasticsearch: no search.")
         report.show_record(console, read_first_record(session, start, batch["jobs"]))
-    report.show_how_to_go_on(console, session, next((card for card in cards if card.succeeded), cards[0]))
+    shown = next((card for card in cards if card.succeeded), cards[0])
+    report.show_how_to_go_on(console, session, shown, found.query if found else "python")
     return counted

@@ -100,7 +100,7 @@ def show_record(console: Console, record: PublicRecord) -> None:
     console.print(record_text(record, indent=2), soft_wrap=True)
 
 
-def show_how_to_go_on(console: Console, session: Session, card: Card) -> None:
+def show_how_to_go_on(console: Console, session: Session, card: Card, query: str) -> None:
     headrace = _command()
     key_file = shlex.quote(_near(session.state.api_key_file))
     auth = f'-H "Authorization: Bearer $(cat {key_file})"'
@@ -113,7 +113,7 @@ def show_how_to_go_on(console: Console, session: Session, card: Card) -> None:
         f"{headrace} jobs",
         f"{headrace} jobs {card.job['id']}",
         f"{headrace} output {card.job['id']}",
-        f"{headrace} search http",
+        f"{headrace} search {shlex.quote(query)}",
         f"{headrace} consume outputs --from-beginning --max 3",
         f'echo \'{{"name": "left-pad"}}\' | {headrace} submit {RECIPE} - --wait',
         f"{headrace} recipes",
