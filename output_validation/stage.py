@@ -76,7 +76,7 @@ def _forward(completion: Completion, extraction: Extraction | None, decision: De
     records = [Record(Topic.VERDICTS, key, verdict.model_dump_json(exclude_none=True).encode())]
     if decision.kind is VerdictKind.REASK:
         again = Step(
-            **completion.reference(completion.attempt + 1) | {"reasks": completion.reasks + 1},
+            **completion.reference(completion.next_attempt) | {"reasks": completion.reasks + 1},
             reask=Reask(previous_answer=(completion.text or "")[:_PREVIOUS_CHARS], violations=notes),
         )
         value = again.model_dump_json(exclude_none=True).encode()

@@ -1,18 +1,21 @@
 """``python -m persistence [writer|relay|indexer]`` runs the service or one part of it; also ``migrate``
-(schema to head) and ``create-key`` (an API key, printed once).
+(schema to head), ``create-key`` (an API key, printed once) and ``repair`` (look for lost work once).
 """
 
 import argparse
 import asyncio
 import sys
+from dataclasses import asdict
 
-from common.errors import ConfigurationError, DatabaseUnavailable
+import orjson
+
+from common.errors import ConfigurationError, InfrastructureError
 from common.process import serve
 from common.settings import load_settings
 from persistence.postgres.keys import SCOPES, PostgresKeyStore
 from persistence.postgres.migrate import wait_migrate
 from persistence.postgres.pool import create_pool
-from persistence.service import NAME, PARTS, service
+from persistence.service import NAME, PARTS, repair, service
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -21,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     for part in PARTS:
         commands.add_parser(part, help=f"run the {part} alone")
     commands.add_parser("migrate", help="bring the schema to head")
+    commands.add_parser("repair", help="publish lost work again, once, and say what was done")
     key = commands.add_parser("create-key", help="make an API key and print it once")
     key.add_argument("--tenant", required=True, help="owner of the key; made if new")
     key.add_argument("--scopes", default="jobs", help=f"comma separated, of {', '.join(sorted(SCOPES))}")
@@ -50,11 +54,14 @@ def main() -> None:
                 asyncio.run(_migrate())
             case "create-key":
                 sys.stdout.write(asyncio.run(_create_key(arguments.tenant, arguments.scopes)) + "\n")
+            case "repair":
+                done = asyncio.run(repair(load_settings()))
+                sys.stdout.write(orjson.dumps(asdict(done)).decode() + "\n")
             case None:
                 serve(NAME, service(PARTS))
             case part:
                 serve(NAME, service((part,)))
-    except (ConfigurationError, DatabaseUnavailable) as error:
+    except (ConfigurationError, InfrastructureError) as error:
         sys.stderr.write(f"persistence: {error}\n")
         sys.exit(2)
 

@@ -14,8 +14,11 @@ from common.service import JoinedProbe, health_page, make_producer, make_registr
 from common.settings import Settings
 from persistence.indexer import Indexer
 from persistence.postgres.installation import wait_for_installation
+from persistence.postgres.outbox import installation as read_installation
 from persistence.postgres.parking import PostgresParking
-from persistence.postgres.pool import PostgresProbe, wait_for_pool
+from persistence.postgres.pool import Pool, PostgresProbe, connection, create_pool, wait_for_pool
+from persistence.reconciler.reconciler import Reconciler, ReconcilerMetrics, Repaired
+from persistence.reconciler.search import Search
 from persistence.relay.relay import Relay
 from persistence.writer import Writer
 
@@ -23,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 NAME = "persistence"
 PARTS = ("writer", "relay", "indexer")
+LOOK_PAUSE_S = 2.0
 
 
 def service(parts: Collection[str]) -> Callable[[Settings, asyncio.Event], Awaitable[None]]:
@@ -48,6 +52,30 @@ async def wait_for_topics(settings: Settings, shards: int) -> None:
             if created:
                 log.info("topics created", count=len(created))
             return
+
+
+def lost_jobs(settings: Settings, pool: Pool, shards: int) -> Search:
+    """Return where the reconciler looks for lost jobs."""
+    return Search(
+        pool=pool,
+        bootstrap=settings.kafka_bootstrap,
+        prefix=settings.installation,
+        shards=shards,
+        grace_s=settings.lost_after_s,
+        settle_s=LOOK_PAUSE_S,
+    )
+
+
+async def repair(settings: Settings) -> Repaired:
+    """Mend once, by hand. Raises DatabaseUnavailable or BrokerUnavailable."""
+    pool = await create_pool(settings.database_url.get_secret_value(), size=4, application="repair")
+    try:
+        async with connection(pool) as lent:
+            shards = (await read_installation(lent)).shards
+        metrics = ReconcilerMetrics(make_registry(NAME))
+        return await Reconciler(lost_jobs(settings, pool, shards), metrics).repair()
+    finally:
+        pool.terminate()
 
 
 async def _run(settings: Settings, stop: asyncio.Event, parts: Collection[str]) -> None:
@@ -82,6 +110,9 @@ async def _run(settings: Settings, stop: asyncio.Event, parts: Collection[str]) 
                 registry=registry,
             )
             work.append(relay.run(stop))
+            search = lost_jobs(settings, pool, installation.shards)
+            work.append(Reconciler(search, ReconcilerMetrics(registry)).run(stop))
+            )
         if "indexer" in parts and settings.elasticsearch_url is not None:
             indexer = Indexer(settings.elasticsearch_url, settings.installation)
             cleanup.push_async_callback(indexer.close)

@@ -45,6 +45,12 @@ class StepRef(_Frozen):
     batch_id: UUID | None = None
     deadline_ms: int | None = Field(default=None, description="Unix milliseconds; no call starts after it.")
     budgeted: bool = Field(default=False, description="The job has a budget row of its own.")
+    passed: int = Field(default=0, ge=0, description="Attempts up to this number are over: a re-ask is a later one.")
+
+    @property
+    def next_attempt(self) -> int:
+        """Return the number of the attempt that a re-ask leads to."""
+        return max(self.attempt, self.passed) + 1
 
     def reference(self, attempt: int | None = None) -> dict[str, Any]:
         """Return the fields of the reference, for the next message; ``attempt`` replaces the number."""

@@ -51,6 +51,13 @@ class Offsets:
             counts = {topic: await self._client._wait_on_metadata(topic) for topic in sorted(topics)}
         return [Partition(topic, number) for topic, numbers in counts.items() for number in sorted(numbers)]
 
+    async def absent(self, topics: Collection[str]) -> set[str]:
+        """Return those topics that the cluster does not have."""
+        with broker_errors("reading metadata"):
+            cluster = await self._client.fetch_all_metadata()
+        there: set[str] = cluster.topics(exclude_internal_topics=False)
+        return set(topics) - there
+
     async def stable_ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """Return the last stable offsets: what a read_committed consumer can see ends there."""
         return await self._list(partitions, _LATEST, _COMMITTED)

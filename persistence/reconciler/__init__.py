@@ -1,0 +1,1 @@
+"""Finds what was lost between Postgres and Kafka, and publishes it again."""

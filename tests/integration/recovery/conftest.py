@@ -1,0 +1,51 @@
+"""One whole system of processes over its own servers, and clients that submit to it."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.chaos.history import Journal
+from tests.chaos.load import Load
+from tests.chaos.system import System, running_system
+from tests.chaos.topics import Tail
+
+SEED = 404
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A running system, its clients, and what readers of the public topics have seen."""
+
+    system: System
+    load: Load
+    tail: Tail
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def pipeline() -> AsyncIterator[Pipeline]:
+    history = Path(tempfile.mkdtemp(prefix="headrace-recovery-"))
+    settings = {"HEADRACE_LOST_AFTER_S": "5"}
+    try:
+        async with running_system(history, seed=SEED, fault_share=0, elasticsearch=False, settings=settings) as system:
+            tail = Tail(system.stack.endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
+            journal = Journal(history / "clients.jsonl")
+            try:
+                yield Pipeline(system, Load(system.api, system.api_key, SEED, journal, cancel_share=0.0), tail)
+            finally:
+                tail.close()
+                journal.close()
+    finally:
+        shutil.rmtree(history, ignore_errors=True)
+
+
+@pytest.fixture
+async def database(pipeline: Pipeline) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(pipeline.system.stack.endpoints.database_url)
+    yield connection
+    await connection.close()
