@@ -187,13 +187,10 @@ def _cancels(evidence: Evidence) -> Iterator[Finding]:
             continue
         if job.state != "cancelled":
             yield Finding("P8", cancel.job_id, f"a cancel was confirmed and the job is {job.state}")
-        started_late = [
-            a.attempt
-            for a in evidence.attempts.get(cancel.job_id, ())
-            if job.finished_at is not None and a.started_at > job.finished_at
-        ]
-        if started_late:
-            yield Finding("P8", cancel.job_id, f"attempts {started_late} started after the cancel")
+        # The time of the answer: the commit lies before it, and what it waited for lies before the commit.
+        late = [a.attempt for a in evidence.attempts.get(cancel.job_id, ()) if a.started_at > cancel.at]
+        if late:
+            yield Finding("P8", cancel.job_id, f"attempts {late} started after the cancel was confirmed")
 
 
 def _ledger(

@@ -64,6 +64,10 @@ class Nemesis:
                 await self._stop_at(fault.targets[0], fault.lasts_s)
             case Action.SCALE:
                 await self._scale(fault.targets[0], fault.lasts_s)
+            case Action.HANG_ONE:
+                await self._hang_one(fault.targets[0], fault.lasts_s)
+            case Action.KILL_BEHIND:
+                await self._kill_behind(*fault.targets)
             case Action.ROLL:
                 for name in [*self._system.stack.names, *self._system.fleet.names]:
                     await self._restart(name)
@@ -125,6 +129,22 @@ class Nemesis:
                 for pid in pids:
                     fleet.resume(pid)
 
+    async def _kill_behind(self, point: str, server: str) -> None:
+        """Hang whoever comes by a point, and kill the server it was talking to before it goes on."""
+        stage = stage_of(point)
+        fleet, stack = self._system.fleet, self._system.stack
+        async with self._noted("kill behind " + point, stage, server):
+            pids = [child.pid for name in fleet.of(stage) if (child := fleet.instance(name).child) is not None]
+            try:
+                if await self._reached(point, "stop", first_kill=point.startswith("relay.recovery")):
+                    await stack.kill_server(server)
+            finally:
+                # Whoever hangs may have started since: a process that does not hang is not disturbed.
+                pids += [child.pid for name in fleet.of(stage) if (child := fleet.instance(name).child) is not None]
+                for pid in pids:
+                    fleet.resume(pid)
+                await stack.start_server(server)
+
     async def _reached(self, point: str, action: str, *, first_kill: bool = False) -> bool:
         """Order a point and wait until somebody came by; an order nobody met is taken back.
 
@@ -152,6 +172,23 @@ class Nemesis:
             try:
                 await self._system.fleet.add(*more)
                 await asyncio.sleep(lasts_s)
+            finally:
+                for each in more:
+                    await self._system.fleet.remove(each.name)
+
+    async def _hang_one(self, stage: str, lasts_s: float) -> None:
+        """One of three sleeps until its partitions, and its leases, are others'; then it wakes up."""
+        async with self._noted("hang one of three", stage, lock="scale " + stage):
+            more = [self._system.another(stage, number) for number in range(2, MOST_INSTANCES + 1)]
+            try:
+                await self._system.fleet.add(*more)
+                pid = self._system.fleet.pause(more[0].name)
+                try:
+                    await asyncio.sleep(lasts_s)
+                finally:
+                    if pid is not None:
+                        self._system.fleet.resume(pid)
+                await asyncio.sleep(_STOP_LEAST_S)
             finally:
                 for each in more:
                     await self._system.fleet.remove(each.name)

@@ -19,7 +19,11 @@ RARE_POINTS: Final = ("indexer.", "cancel.")
 
 
 class Action(StrEnum):
-    """What is done. ``stop`` hangs for a while; ``kill`` at a point means the process that comes by next."""
+    """What is done. ``stop`` hangs for a while; ``kill`` at a point means the process that comes by next.
+
+    ``hang one of three``: a stage is scaled up and one of its processes sleeps until the others have its work.
+    ``kill behind``: a process hangs at a point while the server it was talking to is killed.
+    """
 
     KILL = "kill"
     STOP = "stop"
@@ -27,6 +31,8 @@ class Action(StrEnum):
     KILL_AT = "kill at"
     STOP_AT = "stop at"
     SCALE = "scale"
+    HANG_ONE = "hang one of three"
+    KILL_BEHIND = "kill behind"
     ROLL = "rolling restart"
     DELETE_TOPIC = "delete topic"
 
@@ -45,6 +51,17 @@ class Fault:
         return f"{self.at_s:6.1f} s  {self.action} {' + '.join(self.targets)}{lasting}"
 
 
+_BEHIND: Final = {
+    "kafka": (
+        "relay.public.after_send",
+        "relay.public.after_manifest",
+        "relay.public.after_commit",
+        "relay.recovery.after_closing",
+        "relay.steps.after_send",
+        "prompt_engine.after_send",
+    ),
+    "postgres": ("model.after_reserve", "model.after_call", "writer.before_commit", "submit.before_commit"),
+}
 Card = tuple[Action, tuple[str, ...], tuple[float, float]]
 _AT_ONCE: Final = (0.0, 0.0)
 
@@ -61,12 +78,16 @@ def deck(*, elasticsearch: bool, delete_topics: bool) -> list[Card]:
         cards.append((Action.RESTART, (target,), _AT_ONCE))
     for stage in SCALED:
         cards.append((Action.SCALE, (stage,), (2.0, 5.0)))
+    cards.append((Action.HANG_ONE, ("model_layer",), (9.0, 12.0)))
+    cards.append((Action.HANG_ONE, ("persistence",), (7.0, 9.0)))
     for pair in (("persistence", "kafka"), ("model_layer", "postgres"), ("persistence", "postgres")):
         cards.append((Action.KILL, pair, _AT_ONCE))
     points = [point for point in POINTS if not point.startswith(RARE_POINTS)]
     cards += [(Action.KILL_AT, (point,), _AT_ONCE) for point in points]
     relay = [point for point in points if point.startswith("relay.public")]
     cards += [(Action.STOP_AT, (point,), (3.5, 6.0)) for point in relay]
+    for server, points_before in _BEHIND.items():
+        cards += [(Action.KILL_BEHIND, (point, server), _AT_ONCE) for point in points_before]
     cards.append((Action.ROLL, ("everything",), _AT_ONCE))
     if delete_topics:
         for topic in ("steps.standard", "prompts.standard", "completions", "verdicts"):
@@ -82,6 +103,8 @@ _SHARES: Final[dict[Action, int]] = {
     Action.KILL_AT: 5,
     Action.STOP_AT: 2,
     Action.SCALE: 2,
+    Action.HANG_ONE: 1,
+    Action.KILL_BEHIND: 2,
     Action.ROLL: 1,
     Action.DELETE_TOPIC: 1,
 }
