@@ -160,11 +160,15 @@ async def _tour_on(system: System, points: Sequence[str], *, search: bool) -> To
 
 
 async def _walk_all(guide: Guide, points: Sequence[str]) -> None:
-    """Persistence in one line, everybody else in another, so that one recovers while the other is hit."""
+    """Persistence in one line, everybody else in another, so that one recovers while the other is hit.
+
+    The model layer goes first: what its dead workers left is charged a minute later.
+    """
     ours = [point for point in points if stage_of(point) == "persistence"]
+    others = sorted(set(points) - set(ours), key=lambda point: (stage_of(point) != "model_layer", points.index(point)))
     async with asyncio.TaskGroup() as group:
         group.create_task(guide.walk(ours))
-        group.create_task(guide.walk([point for point in points if point not in ours]))
+        group.create_task(guide.walk(others))
 
 
 def main() -> int:

@@ -21,6 +21,8 @@ _READERS: Final = 8
 _TRIES: Final = 30
 _SAMPLE: Final = 200
 _SEARCH_S: Final = 30.0
+# A worker counts as dead for good a minute after its lease.
+_SETTLED_S: Final = 100.0
 
 T = TypeVar("T")
 
@@ -33,7 +35,7 @@ async def gather_evidence(system: System, faults: Sequence[FaultSeen], *, search
     async with client(system.api_key) as session:
         api = Api(session, system.api)
         jobs = await api.jobs(job_ids)
-        attempts = await api.attempts(job_ids)
+        attempts = await api.settled_attempts(job_ids)
         listed = await api.all_job_ids()
         sampled = frozenset([i for i in job_ids if i in jobs and jobs[i].state == "succeeded"][:_SAMPLE])
         markers = {one.job_id: one.marker for one in accepted}
@@ -110,6 +112,18 @@ class Api:
             for job_id, body in bodies.items()
             if body is not None
         }
+
+    async def settled_attempts(self, job_ids: Sequence[str]) -> dict[str, list[AttemptSeen]]:
+        """Return the ledger of each job, once what dead workers left in it is charged, or time is up."""
+        found = await self.attempts(job_ids)
+        deadline = asyncio.get_running_loop().time() + _SETTLED_S
+        while asyncio.get_running_loop().time() < deadline:
+            unsettled = [job_id for job_id, rows in found.items() if any(row.state == "reserved" for row in rows)]
+            if not unsettled:
+                break
+            await asyncio.sleep(1.0)
+            found |= await self.attempts(unsettled)
+        return found
 
     async def all_job_ids(self) -> set[str]:
         """Return the id of every job that the API lists."""
