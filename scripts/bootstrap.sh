@@ -83,7 +83,7 @@ python=$(find_python)
 get_uv "$python"
 writable_cache
 rm -f "$STAMP"
-say "Setting up .venv with $python: about 190 MB of servers and model, and 60 MB of libraries (once; then from uv's cache)."
+say "Setting up .venv with $python: about 190 MB of servers and model, and 90 MB of libraries (once; then from uv's cache)."
 if ! sync "$python"; then
     say "Trying again with what uv has in its cache..."
     UV_OFFLINE=1
