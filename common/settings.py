@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     input_limit_bytes: int = Field(default=256 * 1024, ge=1024, le=16 * 1024 * 1024)
     request_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=4096, le=256 * 1024 * 1024)
     batch_limit_jobs: int = Field(default=10_000, ge=1, le=100_000)
+    idempotency_keep_hours: int = Field(
+        default=24, ge=24, le=24 * 366, description="how long Idempotency-Keys are known at least"
+    )
     relay_shards: int = Field(default=1, ge=1, le=64, description="fixed when the installation is first migrated")
     runway: int = Field(default=5_000, ge=1, le=1_000_000, description="unfinished steps a lane kept in Kafka")
     model_window: int = Field(default=2_000, ge=1, le=100_000, description="deliveries in flight in one model_layer")

@@ -10,6 +10,7 @@ from common.process import serve
 from common.settings import Settings
 from model_layer.deployments import load_deployments
 from model_layer.lease import Lease
+from model_layer.metrics import ModelMetrics
 from model_layer.providers import build_provider
 from model_layer.stage import ModelStage
 from persistence.compose import Parts, run_stage
@@ -38,7 +39,14 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         parts.cleanup.callback(keeping.cancel)
         for provider in providers.values():
             parts.cleanup.push_async_callback(provider.close)
-        return ModelStage(shelf=parts.shelf, catalogue=catalogue, providers=providers, ledger=ledger, lease=lease)
+        return ModelStage(
+            shelf=parts.shelf,
+            catalogue=catalogue,
+            providers=providers,
+            ledger=ledger,
+            lease=lease,
+            metrics=ModelMetrics(parts.registry),
+        )
 
     await run_stage(NAME, settings, stop, build, pool_size=settings.pool_size, window=settings.model_window)
 

@@ -30,6 +30,7 @@ from common.recipes.manifest import Step as StepPolicy
 from common.recipes.shelf import RecipeShelf
 from model_layer.deployments import Deployment, DeploymentCatalogue, Tier
 from model_layer.lease import Lease
+from model_layer.metrics import ModelMetrics
 from model_layer.pricing import charge, reservation
 from model_layer.provider import Message, ModelAnswer, ModelRequest, Provider
 from model_layer.retry import UNBILLED_TRIES, aftermath
@@ -75,6 +76,7 @@ class ModelStage:
         providers: Mapping[str, Provider],
         ledger: Ledger,
         lease: Lease,
+        metrics: ModelMetrics | None = None,
         clock: Clock = system_clock,
         chance: random.Random | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class ModelStage:
         self._providers = providers
         self._slots = {d.alias: Slots(d.limits.concurrency) for d in catalogue.deployments}
         self._lease = lease
+        self._metrics = metrics
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
         self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(ledger.reserve, lanes=2)
@@ -145,6 +148,8 @@ class ModelStage:
         match decision.kind:
             # IN_FLIGHT without a twin here: the reservation was committed but its answer was lost on the way.
             case ReserveKind.GRANTED | ReserveKind.IN_FLIGHT:
+                if self._metrics is not None:
+                    self._metrics.granted(decision)
                 return await self._call(call, decision.attempt)
             case ReserveKind.ANSWERED if decision.answer is not None:
                 return self._stored(call, decision.attempt, decision.answer)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from common.process import run_together, unless_stopped
 from common.recipes.shelf import RecipeShelf
 from common.runner import BatchStage, StreamStage
@@ -29,6 +31,7 @@ class Parts:
     shelf: RecipeShelf
     parking: PostgresParking
     cleanup: AsyncExitStack
+    registry: CollectorRegistry
 
 
 Build = Callable[[Parts], Awaitable[BatchStage | StreamStage]]
@@ -54,7 +57,7 @@ async def run_stage(
         shards = (await unless_stopped(stop, wait_for_installation(pool))).shards
         parking = PostgresParking(pool, shards=shards, source=settings.installation)
         shelf = RecipeShelf(recipes, PostgresRecipes(pool))
-        stage = await build(Parts(settings, pool, shards, shelf, parking, cleanup))
+        stage = await build(Parts(settings, pool, shards, shelf, parking, cleanup, registry))
         producer = make_producer(name, settings)
         cleanup.push_async_callback(producer.close)
         runner = make_runner(name, stage, settings, producer, parking, registry, window=window)

@@ -12,6 +12,7 @@ from common.process import run_together, unless_stopped
 from common.redis import EndingsPublisher
 from common.service import JoinedProbe, health_page, make_producer, make_registry, make_runner
 from common.settings import Settings
+from persistence.control_service import run_control
 from persistence.indexer import Indexer
 from persistence.postgres.installation import wait_for_installation
 from persistence.postgres.outbox import installation as read_installation
@@ -92,11 +93,11 @@ async def _run(settings: Settings, stop: asyncio.Event, parts: Collection[str]) 
         cleanup.push_async_callback(producer.close)
         parking = PostgresParking(pool, shards=installation.shards, source=settings.installation)
         work: list[Awaitable[None]] = []
+        endings = None
+        if settings.redis_url is not None:
+            endings = EndingsPublisher(settings.redis_url, settings.installation, registry)
+            cleanup.push_async_callback(endings.close)
         if "writer" in parts:
-            endings = None
-            if settings.redis_url is not None:
-                endings = EndingsPublisher(settings.redis_url, settings.installation, registry)
-                cleanup.push_async_callback(endings.close)
             writer = Writer(pool, endings, source=settings.installation, shards=installation.shards)
             runner = make_runner("persistence", writer, settings, producer, parking, registry)
             health.need(JoinedProbe(runner))
@@ -112,6 +113,16 @@ async def _run(settings: Settings, stop: asyncio.Event, parts: Collection[str]) 
             work.append(relay.run(stop))
             search = lost_jobs(settings, pool, installation.shards)
             work.append(Reconciler(search, ReconcilerMetrics(registry)).run(stop))
+            work.append(
+                run_control(
+                    pool,
+                    stop,
+                    endings,
+                    registry,
+                    source=settings.installation,
+                    shards=installation.shards,
+                    keep_keys_hours=settings.idempotency_keep_hours,
+                )
             )
         if "indexer" in parts and settings.elasticsearch_url is not None:
             indexer = Indexer(settings.elasticsearch_url, settings.installation)

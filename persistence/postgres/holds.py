@@ -50,7 +50,7 @@ with freed as (
    where h.job_id = k.job and h.message_id = k.message and h.job_id = any($1) and h.released_at is null
   returning h.job_id, h.message_id, k.place),
 queued as (
-  update outbox o set not_before = clock_timestamp() + f.place * interval '1 microsecond', reason = null
+  update outbox o set not_before = now() + f.place * interval '1 microsecond', reason = null
     from freed f where o.id = f.message_id and o.id = any($2) and o.not_before = 'infinity')
 select job_id from freed
 """
@@ -59,7 +59,7 @@ _RESUME = """
 with freed as (
   delete from holds h where h.job_id = any($1) and h.kind = any($2) returning h.message_id, h.held_at)
 update outbox o set reason = null,
-       not_before = clock_timestamp() + f.place * interval '1 microsecond'
+       not_before = now() + f.place * interval '1 microsecond'
   from (select message_id, row_number() over (order by held_at, message_id) as place from freed) f
  where o.id = f.message_id and o.id = any(array(select message_id from freed)) and o.not_before = 'infinity'
 """
