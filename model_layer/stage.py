@@ -31,6 +31,7 @@ from common.recipes.shelf import RecipeShelf
 from model_layer.deployments import Deployment, DeploymentCatalogue, Tier
 from model_layer.lease import Lease
 from model_layer.metrics import ModelMetrics
+from model_layer.once import Once
 from model_layer.pricing import charge, reservation
 from model_layer.provider import Message, ModelAnswer, ModelRequest, Provider
 from model_layer.retry import UNBILLED_TRIES, aftermath
@@ -91,7 +92,8 @@ class ModelStage:
         self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(ledger.reserve, lanes=2)
         self._ledger = ledger
         self._settling: Coalescer[Settlement, None] = Coalescer(self._settle_all, lanes=2)
-        self._calling: dict[Key, asyncio.Future[StageOutcome]] = {}
+        self._deliveries: Once[Key, StageOutcome] = Once()
+        self._calls: Once[Key, StageOutcome] = Once()
 
     async def handle_one(self, delivery: Delivery) -> StageOutcome:
         """Finish one delivery. Raises InfrastructureError: the runner waits and hands it in again."""
@@ -100,20 +102,7 @@ class ModelStage:
         except PoisonError as poison:
             return Reject(str(poison), type(poison).__name__)
         key = (prompt.job_id, prompt.step, prompt.item, prompt.attempt)
-        if (twin := self._calling.get(key)) is not None:
-            return await asyncio.shield(twin)
-        mine: asyncio.Future[StageOutcome] = asyncio.get_running_loop().create_future()
-        self._calling[key] = mine
-        try:
-            outcome = await self._finish(prompt, delivery.value or b"")
-            mine.set_result(outcome)
-            return outcome
-        except BaseException as error:
-            mine.set_exception(error if isinstance(error, Exception) else InfrastructureError("cancelled"))
-            mine.exception()  # a twin may be waiting or not; nobody need be warned
-            raise
-        finally:
-            del self._calling[key]
+        return await self._deliveries.run(key, lambda: self._finish(prompt, delivery.value or b""))
 
     async def _finish(self, prompt: Prompt, body: bytes) -> StageOutcome:
         try:
@@ -146,11 +135,13 @@ class ModelStage:
         """Act on the ledger's answer, inside the slot."""
         prompt = call.prompt
         match decision.kind:
-            # IN_FLIGHT without a twin here: the reservation was committed but its answer was lost on the way.
+            # IN_FLIGHT: the reservation was committed but its answer was lost on the way, or an older message,
+            # led on by the ledger, is making this very call: then it is joined.
             case ReserveKind.GRANTED | ReserveKind.IN_FLIGHT:
                 if self._metrics is not None:
                     self._metrics.granted(decision)
-                return await self._call(call, decision.attempt)
+                key = (prompt.job_id, prompt.step, prompt.item, decision.attempt)
+                return await self._calls.run(key, lambda: self._call(call, decision.attempt))
             case ReserveKind.ANSWERED if decision.answer is not None:
                 return self._stored(call, decision.attempt, decision.answer)
             case ReserveKind.FAILED:
