@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from common.errors import HeadraceError, StackError
+from headrace.commands.screen import screen
 from headrace.demo import report
 from headrace.demo.models import ModelChoice, chosen_model
 from headrace.demo.packages import DESCRIPTION_CHARACTERS, RECIPE, Package, installed_packages, spread
@@ -50,7 +51,7 @@ def demo(
     packages = spread(installed, jobs)
     if not packages:
         raise StackError("No Python package with metadata is installed here.", "Run it from make demo's .venv.")
-    console = report.demo_console()
+    console = screen()
     _introduce(console, packages, len(installed), jobs, choice)
     with running_system(State(home(os.environ)), choice, console, keep=keep) as session:
         counted = _run(session, packages, console, may_cost=choice is not None)

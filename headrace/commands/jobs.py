@@ -14,6 +14,7 @@ from rich.markup import escape
 from common.errors import RequestError
 from headrace.commands import exit_codes
 from headrace.commands.client import LONGEST_WAIT_S, TERMINAL, Api, connect
+from headrace.commands.screen import screen
 from headrace.commands.tables import attempt_table, job_table, plain_table, state_text, tokens, took, usd, why
 
 
@@ -53,9 +54,9 @@ def jobs(
     if as_json:
         _print_json(page)
     elif not page["jobs"]:
-        Console().print("No jobs yet." if state is None and recipe is None else "No such jobs.")
+        screen().print("No jobs yet." if state is None and recipe is None else "No such jobs.")
     else:
-        Console().print(job_table(page["jobs"]))
+        screen().print(job_table(page["jobs"]))
         if page["next_cursor"]:
             Console(stderr=True).print("There are more; see --limit.", style="dim")
 
@@ -74,7 +75,7 @@ def _one(api: Api, job_id: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({**job, "ledger": attempts})
         return
-    console = Console()
+    console = screen()
     facts = plain_table("", "")
     facts.show_header = False
     facts.add_row("job", job["id"])
@@ -100,7 +101,7 @@ def _batch(batch: dict[str, Any], *, as_json: bool) -> None:
         _print_json(batch)
         return
     states = ", ".join(f"{count} {state}" for state, count in sorted(batch["states"].items()) if count)
-    Console().print(f"Batch {batch['id']}: {batch['total']} jobs: {states}; {usd(batch['cost_usd'])}.", soft_wrap=True)
+    screen().print(f"Batch {batch['id']}: {batch['total']} jobs: {states}; {usd(batch['cost_usd'])}.", soft_wrap=True)
 
 
 def output(
@@ -132,7 +133,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(job)
     else:
-        Console().print(f"{job['id']} is {job['state']}.", highlight=False, soft_wrap=True)
+        screen().print(f"{job['id']} is {job['state']}.", highlight=False, soft_wrap=True)
 
 
 def _print_json(body: Any) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from headrace.commands.client import connect
+from headrace.commands.screen import screen
 from headrace.commands.tables import hit_text, plain_table
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
@@ -31,7 +32,7 @@ def search(
     if as_json:
         _print_json(found)
         return
-    console = Console()
+    console = screen()
     for hit in found["hits"]:
         console.print(hit_text(hit), soft_wrap=True)
     console.print(f"{found['total']} found.", style="dim", highlight=False)
@@ -57,7 +58,7 @@ def recipes(
     table = plain_table("recipe", "hash", "what it does")
     for recipe in found["recipes"]:
         table.add_row(recipe["reference"], recipe["content_hash"][:12], recipe["description"].strip())
-    Console().print(table)
+    screen().print(table)
 
 
 def _print_json(body: Any) -> None:

@@ -15,6 +15,7 @@ from common.errors import StackError
 from headrace.commands import exit_codes
 from headrace.commands.client import LONGEST_WAIT_S, NDJSON, TERMINAL, Api, connect
 from headrace.commands.inputs import batch_body, job_body, read_inputs
+from headrace.commands.screen import screen
 from headrace.commands.tables import job_table, why
 
 POLL_S = 0.3
@@ -127,6 +128,6 @@ def _show_ended(ended: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(ended if len(ended) > 1 else ended[0], indent=2, ensure_ascii=False) + "\n")
         return
-    Console().print(job_table(ended))
+    screen().print(job_table(ended))
     if len(ended) == 1 and ended[0]["output"] is not None:
         Console().print_json(json.dumps(ended[0]["output"]))

@@ -23,7 +23,8 @@ def plain_table(*headings: str, right: Iterable[str] = ()) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     numbers = set(right)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in numbers else "left")
+        # An id that is cut is none: it stays whole, and others give way.
+        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=heading == "job")
     return table
 
 

@@ -18,7 +18,6 @@ from headrace.demo.run import Found
 from headrace.demo.session import Session
 from headrace.demo.tally import Card, Tally
 
-WIDTH_WITHOUT_TERMINAL = 132
 BUNDLED = (
     "The bundled model (SmolLM2, 135 million parameters, on one thread) is tiny and judges poorly:"
     " this shows the pipeline, not quality."
@@ -27,12 +26,6 @@ REAL_MODEL = (
     "A real one: make demo MODEL=gpt-5-mini PRICE=0.25/2.00 (US dollars a million tokens in/out; key from"
     " HEADRACE_MODEL_KEY or OPENAI_API_KEY; BASE_URL=http://... for your own vLLM, Ollama or gateway)."
 )
-
-
-def demo_console() -> Console:
-    """The terminal as it is; elsewhere wide enough for the table."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
 
 
 def heading(console: Console, words: str) -> None:
