@@ -61,6 +61,9 @@ fmt: setup ## Format and mend what ruff can mend.
 bench: setup ## Measure: CPU a job, jobs/s, latency, memory. See docs/benchmarks.md.
 	@$(PY) -m bench
 
+bench-validation: setup ## Measure the output gate on faulty answers, beside other readers. See docs/validation.md.
+	@$(PY) -m bench.validation
+
 clean: ## Remove caches and build products; data, .venv and .tools stay.
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +

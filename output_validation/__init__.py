@@ -3,7 +3,10 @@
 from common.schema import Violation, check
 from output_validation.extract import extract
 from output_validation.extraction import (
+    ANYTHING,
     LOSSLESS,
+    LOSSY,
+    SET_ASIDE,
     STRICT_ONLY,
     Candidate,
     Confidence,
@@ -15,7 +18,10 @@ from output_validation.extraction import (
 )
 
 __all__ = [
+    "ANYTHING",
     "LOSSLESS",
+    "LOSSY",
+    "SET_ASIDE",
     "STRICT_ONLY",
     "Candidate",
     "Confidence",

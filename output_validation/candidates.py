@@ -1,8 +1,8 @@
 """Finds the parts of a text that may be its JSON value: fenced blocks and balanced regions, thoughts set aside.
 
 One pass over the text, with a bound on repeated work, so that no text takes more than time in proportion to its
-length. Nothing is mended: where a region opens like JSON and turns out not to be, no part inside it is offered,
-because a part of a broken value is not the value.
+length. A region that is not strict JSON is read tolerantly on the spot, because only that tells where it ends.
+Where one opens like JSON and cannot be read, no part inside it is offered: a part is not the value.
 """
 
 import re
@@ -14,7 +14,10 @@ from typing import Final
 
 import orjson
 
-from output_validation.extraction import Place
+from output_validation.escaped import is_escaped, unescape
+from output_validation.extraction import Place, Repair, RepairKind
+from output_validation.tolerant import Mended, read_tolerantly
+from output_validation.tolerant_text import UnreadableError
 
 MAX_CANDIDATES: Final = 256
 """A text with more JSON values than this is refused: nobody can say which one is the answer."""
@@ -23,12 +26,17 @@ MAX_FENCES: Final = 1_000
 _WORK_PER_CHAR: Final = 4
 _WORK_AT_LEAST: Final = 100_000
 
-_THOUGHT_OPEN: Final = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THOUGHT_CLOSE: Final = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THOUGHTS: Final = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
+_THOUGHT_OPEN: Final = re.compile(rf"<{_THOUGHTS}>|\[THINK\]|<\|channel\|>analysis<\|message\|>", re.IGNORECASE)
+_THOUGHT_CLOSE: Final = re.compile(rf"</{_THOUGHTS}>|\[/THINK\]|<\|channel\|>final<\|message\|>", re.IGNORECASE)
 _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
+_FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
-_JSON_OPENING: Final = re.compile(r'\{\s*["}]|\[\s*(?:["\[{\]]|-?[0-9]|true|false|null)')
+_JSON_OPENING: Final = re.compile(
+    r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|[\w$-]{1,80}\s*(?::|=>))"""
+    r"""|\[\s*(?:["'\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|(?:true|false|null|True|False|None|NaN)\b)"""
+)
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\[{]')
 _JSON_LABELS: Final = frozenset({"", "json", "jsonc", "json5"})
 
@@ -43,10 +51,19 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part that opens like a JSON value, to be read as a whole or not at all."""
+    """A part that opens like a JSON value, to be read as a whole or not at all.
+
+    ``mended``: what tolerant reading made of a part that is not strict JSON; ``fault``: why it could not.
+    """
 
     place: Place
     span: Span
+    mended: Mended | None = None
+    fault: UnreadableError | None = None
+    sealed: bool = False
+    """More text follows its end, or its fence is closed: the answer was not cut off in it."""
+    label: str = ""
+    """The label of its fence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,7 @@ class Fence:
     outer: Span
     inner: Span
     label: str
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +86,12 @@ class Reading:
     complete: bool
 
 
-def read(text: str) -> Reading:
+def read(text: str, max_depth: int) -> Reading:
     """Return the candidates of ``text`` in order of appearance."""
     thoughts = tuple(_thoughts(text))
     masked = _blank(text, thoughts)
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
-    search = _Search(masked, fences)
+    search = _Search(text, masked, fences, max_depth)
     regions = tuple(search.regions())
     return Reading(thoughts, fences, regions, not search.gave_up and len(fences) <= MAX_FENCES)
 
@@ -109,22 +127,37 @@ def _fences(text: str) -> Iterator[Fence]:
         if opening is None:
             opening = line
         elif line.group(1).startswith(opening.group(1)) and not line.group(2).strip():
-            yield _fence(opening, line.start(), line.end())
+            yield _fence(opening, line.start(), line.end(), closed=True)
             opening = None
     if opening is not None:
-        yield _fence(opening, len(text), len(text))
+        yield _fence(opening, len(text), len(text), closed=False)
 
 
-def _fence(opening: re.Match[str], inner_end: int, outer_end: int) -> Fence:
-    label = opening.group(2).strip().lower()
-    return Fence(Span(opening.start(), outer_end), Span(opening.end(), inner_end), label)
+def _fence(opening: re.Match[str], inner_end: int, outer_end: int, *, closed: bool) -> Fence:
+    info = opening.group(2)
+    word = _FENCE_LABEL.match(info)
+    label = word.group().strip().lower() if word else ""
+    # Some models begin the value on the fence's own line.
+    on_line = info.find(info.strip()[len(label) :].strip()) if "{" in info or "[" in info else -1
+    inner_start = opening.start(2) + on_line if on_line >= 0 else opening.end()
+    return Fence(Span(opening.start(), outer_end), Span(inner_start, inner_end), label, closed)
+
+
+def _is_strict(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 class _Search:
     """Goes through the text once, from opening bracket to opening bracket."""
 
-    def __init__(self, text: str, fences: tuple[Fence, ...]) -> None:
+    def __init__(self, original: str, text: str, fences: tuple[Fence, ...], max_depth: int) -> None:
+        self._original = original
         self._text = text
+        self._max_depth = max_depth
         self._fences = fences
         self._fence_starts = [fence.inner.start for fence in fences]
         self._work_left = _WORK_PER_CHAR * len(text) + _WORK_AT_LEAST
@@ -141,13 +174,64 @@ class _Search:
                 self.gave_up = True
                 return
             start = opener.start()
-            end = self._guessed_end(start) or self._closed_at(start)
+            end = self._guessed_end(start)
+            if end is not None:
+                yield self._region(start, end)
+                position, count = end, count + 1
+                continue
+            end = self._closed_at(start)
             if self._is_prose(start, end):
                 position = start + 1
                 continue
-            position = len(self._text) if end is None else end
-            yield Region(self._place(start, position), Span(start, position))
-            count += 1
+            region = self._readable(start, end)
+            yield region
+            position, count = region.span.end, count + 1
+
+    def _region(
+        self, start: int, end: int, mended: Mended | None = None, fault: UnreadableError | None = None
+    ) -> Region:
+        fence = self._fence_at(start)
+        sealed = fence is not None and fence.closed
+        return Region(self._place(start, end), Span(start, end), mended, fault, sealed, fence.label if fence else "")
+
+    def _readable(self, start: int, end: int | None) -> Region:
+        """Return the region that opens at ``start``, strict or mended, or why it cannot be read."""
+        fence = self._fence_at(start)
+        limit = fence.inner.end if fence else len(self._text)
+        if end is not None and end <= limit and _is_strict(self._text[start:end]):
+            return self._region(start, end)
+        limit = start + len(self._text[start:limit].rstrip())
+        try:
+            mended = self._unescaped(start, limit) if is_escaped(self._text, start) else None
+            if mended is None:
+                sealed = fence is not None and fence.closed
+                mended = read_tolerantly(self._original, start, limit, max_depth=self._max_depth, sealed=sealed)
+        except UnreadableError as fault:
+            self._work_left -= max(fault.offset - start, 0)
+            until = min(end, limit) if end is not None else limit
+            return self._region(start, max(until, start + 1), fault=fault)
+        self._work_left -= mended.end - start
+        return self._region(start, mended.end, mended)
+
+    def _unescaped(self, start: int, limit: int) -> Mended | None:
+        """Return what an escaped region holds; all that was mended in it is said to be its whole."""
+        plain, end = self._original, start
+        for level in range(3):
+            found = unescape(plain, start if level == 0 else 0, limit if level == 0 else len(plain))
+            if found is None:
+                return None
+            plain, used = found
+            end = used if level == 0 else end
+            self._work_left -= len(plain)
+            if is_escaped(plain, 0):
+                continue
+            inner = read_tolerantly(plain, 0, len(plain), max_depth=self._max_depth)
+            if inner.end != len(plain):
+                return None
+            kinds = dict.fromkeys(repair.kind for repair in inner.repairs)
+            repairs = tuple(Repair(kind, start, end) for kind in (RepairKind.ESCAPES_REMOVED, *kinds))
+            return Mended(inner.value, end, repairs, inner.unclosed)
+        return None
 
     def _scalars(self) -> Iterator[Region]:
         """Yield fenced blocks that are said to be JSON, or nothing, and hold neither object nor array."""
@@ -156,7 +240,7 @@ class _Search:
             if fence.label in _JSON_LABELS and inner.strip():
                 start = fence.inner.start + len(inner) - len(inner.lstrip())
                 if self._text[start] not in "[{":
-                    yield Region(Place.FENCE, Span(start, start + len(inner.strip())))
+                    yield self._region(start, start + len(inner.strip()))
 
     def _guessed_end(self, start: int) -> int | None:
         """Return the end of a value that reaches to the last bracket of its fence, or of the text.
@@ -170,11 +254,7 @@ class _Search:
         closer = "}" if self._text[start] == "{" else "]"
         end = self._text.rfind(closer, start, fence.inner.end if fence else len(self._text)) + 1
         self._work_left -= max(end - start, 0)
-        try:
-            orjson.loads(self._text[start:end])
-        except orjson.JSONDecodeError:
-            return None
-        return end
+        return end if _is_strict(self._text[start:end]) else None
 
     def _fence_at(self, start: int) -> Fence | None:
         index = bisect_right(self._fence_starts, start) - 1

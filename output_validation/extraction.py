@@ -8,21 +8,84 @@ from common.schema import Json, Violation
 
 
 class RepairKind(StrEnum):
-    """All that may be done to an answer to get at its value. Nothing here changes a value."""
+    """All that may be done to an answer to get at its value. docs/validation.md shows each of them."""
 
+    # Something around the value was set aside.
     BOM_REMOVED = "bom-removed"
     THOUGHT_SET_ASIDE = "thought-set-aside"
     FENCE_REMOVED = "fence-removed"
     PROSE_SET_ASIDE = "prose-set-aside"
+    DECOY_SET_ASIDE = "decoy-set-aside"
+    # The syntax was mended, in the one way it can be read.
+    COMMA_REMOVED = "comma-removed"
+    COMMA_ADDED = "comma-added"
+    COLON_MENDED = "colon-mended"
+    BRACKET_ADDED = "bracket-added"
+    BRACKET_REMOVED = "bracket-removed"
+    QUOTES_REPLACED = "quotes-replaced"
+    QUOTE_ESCAPED = "quote-escaped"
+    KEY_QUOTED = "key-quoted"
+    VALUE_QUOTED = "value-quoted"
+    COMMENT_REMOVED = "comment-removed"
+    CONTROL_REMOVED = "control-removed"
+    CONTROL_ESCAPED = "control-escaped"
+    ESCAPE_MENDED = "escape-mended"
+    LITERAL_REPLACED = "literal-replaced"
+    NUMBER_MENDED = "number-mended"
+    NAN_REPLACED = "nan-replaced"
+    DUPLICATE_REMOVED = "duplicate-removed"
+    ESCAPES_REMOVED = "escapes-removed"
+    VALUES_JOINED = "values-joined"
+    # The value was read as the schema demands, where it can be read in one way only.
+    STRING_DECODED = "string-decoded"
+    WRAPPER_REMOVED = "wrapper-removed"
+    KEY_MATCHED = "key-matched"
+    NUMBER_READ = "number-read"
+    TEXT_READ = "text-read"
+    BOOLEAN_READ = "boolean-read"
+    NULL_READ = "null-read"
+    ENUM_MATCHED = "enum-matched"
+    DATE_READ = "date-read"
+    ARRAY_WRAPPED = "array-wrapped"
+    ARRAY_UNWRAPPED = "array-unwrapped"
+    # Something was lost, or a guess was made.
+    TAIL_LOST = "tail-lost"
+    DUPLICATE_DROPPED = "duplicate-dropped"
+    INFINITY_REPLACED = "infinity-replaced"
+    UNDEFINED_REPLACED = "undefined-replaced"
+    QUOTE_GUESSED = "quote-guessed"
+    ESCAPE_GUESSED = "escape-guessed"
+
+
+LOSSY: Final = frozenset(
+    {
+        RepairKind.TAIL_LOST,
+        RepairKind.DUPLICATE_DROPPED,
+        RepairKind.INFINITY_REPLACED,
+        RepairKind.UNDEFINED_REPLACED,
+        RepairKind.QUOTE_GUESSED,
+        RepairKind.ESCAPE_GUESSED,
+    }
+)
+"""Repairs after which the value may not be what was meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing done to the text, and to which part of it (character offsets, end exclusive)."""
+    """One thing done, to which part of the text (character offsets, end exclusive) or, read by the schema, where.
+
+    ``pointer`` is set where a value was read as the schema demands; the offsets are then its candidate's.
+    """
 
     kind: RepairKind
     start: int
     end: int
+    pointer: str | None = None
+
+    @property
+    def lossy(self) -> bool:
+        """Whether something may have been lost by it."""
+        return self.kind in LOSSY
 
 
 class Confidence(StrEnum):
@@ -41,11 +104,26 @@ class Policy:
     max_depth: int = 64
 
 
-LOSSLESS: Final = Policy(frozenset(RepairKind))
+LOSSLESS: Final = Policy(frozenset(RepairKind) - LOSSY)
 """Everything that cannot lose or change anything of the value."""
 
 STRICT_ONLY: Final = Policy(frozenset())
 """The text itself must be the JSON value."""
+
+SET_ASIDE: Final = Policy(
+    frozenset(
+        {
+            RepairKind.BOM_REMOVED,
+            RepairKind.THOUGHT_SET_ASIDE,
+            RepairKind.FENCE_REMOVED,
+            RepairKind.PROSE_SET_ASIDE,
+        }
+    )
+)
+"""The value itself must be strictly valid JSON; what stands around it does not matter."""
+
+ANYTHING: Final = Policy(frozenset(RepairKind))
+"""Lossy repairs too: for people who look at the result."""
 
 
 class Place(StrEnum):
@@ -64,6 +142,7 @@ class Candidate:
     start: int
     end: int
     faults: tuple[Violation, ...]
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -77,7 +156,8 @@ class Extraction:
 
     ``ok``: ``value`` satisfies the schema and may be trusted. ``strict``: the text itself is strictly valid JSON.
     Without ``ok``, ``value`` is the best candidate's (None if it could not be read) and ``violations`` says
-    what is wrong with it. ``reason`` says why this candidate won, or why none did.
+    what is wrong with it. ``reason`` says why this candidate won, or why none did. ``notes`` names numbers
+    that other readers of the same JSON may not keep exactly.
     """
 
     ok: bool
@@ -89,3 +169,11 @@ class Extraction:
     candidates: tuple[Candidate, ...]
     chosen: int | None
     reason: str
+    notes: tuple[Violation, ...] = ()
+
+
+def confidence_of(repairs: tuple[Repair, ...]) -> Confidence:
+    """Return what the repairs leave of the trust in a value."""
+    if not repairs:
+        return Confidence.STRICT
+    return Confidence.LOSSY if any(r.kind in LOSSY for r in repairs) else Confidence.LOSSLESS

@@ -33,6 +33,11 @@ def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Json:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         _refuse_unreadable(raw, error, max_depth)
+    return without_doubt(raw, value, max_depth=max_depth)
+
+
+def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH) -> Json:
+    """Return what orjson made of ``raw``, with exact integers. Raises StrictJsonError for what is doubtful in it."""
     if raw.count(b"[") + raw.count(b"{") > max_depth and not depth_within(raw, max_depth):
         _refuse_deep(raw, max_depth)
     if b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):

@@ -8,7 +8,7 @@ from output_validation.verdict import Decision, History, Limits, decide
 
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 GOOD = extract('{"n": 1}', SCHEMA)
-BAD = extract('{"n": "1"}', SCHEMA)
+BAD = extract('{"n": "x"}', SCHEMA)
 
 
 def decided(

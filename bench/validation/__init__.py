@@ -1,0 +1,1 @@
+"""Measures the output gate on generated answers with known faults, beside what else there is."""

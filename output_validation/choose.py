@@ -1,0 +1,187 @@
+"""Chooses among the candidates of one answer, or refuses: a refusal is better than a guess. Pure.
+
+The plainest place wins, then the least changed value. Different values that would do equally well are refused,
+unless the words before them say which one is meant; so is a value that is followed by one that cannot be read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
+from common.schema import CompiledSchema, Json, Violation, dump_json
+from output_validation.candidates import Reading, Span
+from output_validation.cues import pick
+from output_validation.extraction import (
+    Candidate,
+    Confidence,
+    Extraction,
+    Place,
+    Policy,
+    Repair,
+    RepairKind,
+    confidence_of,
+)
+from output_validation.judge import Judged, judge_value
+
+_ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
+_JSON_LABELS: Final = frozenset({"json", "jsonc", "json5"})
+
+
+def choose(
+    text: str, reading: Reading, tried: Sequence[Judged], schema: CompiledSchema | None, policy: Policy
+) -> Extraction:
+    """Return the reading of an answer that is not strict JSON as a whole."""
+    candidates = tuple(each.candidate for each in tried)
+    if not reading.complete:
+        return nothing("the answer is too tangled to say which of its values is meant", candidates, "ambiguous")
+    if not tried:
+        return nothing(_why_nothing(text, reading), candidates)
+    considered = _considered(tried)
+    joined = _joined(text, considered, schema, policy)
+    if joined is not None:
+        considered = tried = [joined]
+    good = _preferred([each for each in considered if each.candidate.ok and each.readable])
+    if not good or not considered[-1].readable:
+        return _refused(text, reading, tried, considered)
+    chosen, by_words = _one_of(text, good)
+    if chosen is None:
+        return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
+    repairs = _repairs(text, reading, chosen.candidate) + chosen.candidate.repairs
+    if by_words:
+        others = [each.candidate for each in good if each is not chosen]
+        repairs += tuple(Repair(RepairKind.DECOY_SET_ASIDE, other.start, other.end) for other in others)
+    forbidden = [repair.kind for repair in repairs if repair.kind not in policy.allowed]
+    if forbidden:
+        return nothing(f"the policy does not allow {', '.join(dict.fromkeys(forbidden))}", candidates)
+    return Extraction(
+        ok=True,
+        value=chosen.value,
+        strict=False,
+        repairs=repairs,
+        confidence=confidence_of(repairs),
+        violations=(),
+        candidates=tuple(each.candidate for each in tried),
+        chosen=next(number for number, each in enumerate(tried) if each is chosen),
+        reason=f"{chosen.candidate.place.value}: {len(good)} of {len(tried)} candidates would do",
+    )
+
+
+def nothing(reason: str, candidates: tuple[Candidate, ...], keyword: str = "json") -> Extraction:
+    """Return the refusal of an answer in which there is nothing to be trusted."""
+    violation = Violation("", keyword, reason)
+    return Extraction(False, None, False, (), Confidence.LOSSLESS, (violation,), candidates, None, reason)
+
+
+def _considered(tried: Sequence[Judged]) -> Sequence[Judged]:
+    """Return those in the plainest place; prose counts only if no fenced block came near."""
+    for place in _ORDER:
+        here = [each for each in tried if each.candidate.place is place]
+        if here and (any(each.candidate.ok for each in here) or not all(each.readable for each in here)):
+            return here
+    place = min((each.candidate.place for each in tried), key=_ORDER.index)
+    return [each for each in tried if each.candidate.place is place]
+
+
+def _preferred(good: list[Judged]) -> list[Judged]:
+    """Return objects before arrays (prose is full of [1]), and blocks labelled as JSON before other code."""
+    for kind in (dict, list):
+        preferred = [each for each in good if isinstance(each.value, kind)]
+        if preferred:
+            good = preferred
+            break
+    labelled = [each for each in good if each.label in _JSON_LABELS]
+    foreign = [each for each in good if each.label and each.label not in _JSON_LABELS]
+    return labelled if labelled and len(labelled) + len(foreign) == len(good) else good
+
+
+def _one_of(text: str, good: Sequence[Judged]) -> tuple[Judged | None, bool]:
+    """Return the one that is meant, and whether that was told by the words before it."""
+    values = [dump_json(each.value) for each in good]
+    if len(set(values)) == 1:
+        # Of equal values the one that needed least, the last if in doubt.
+        return min(reversed(good), key=lambda each: len(each.candidate.repairs)), False
+    index = pick(text, [(each.candidate.start, each.candidate.end) for each in good])
+    if index is not None:
+        return good[index], True
+    # One that satisfies the schema as it stands is preferred, unless it is followed by one that does not.
+    plain = {dump_json(each.value) for each in good if not each.guided}
+    return (good[-1], False) if len(plain) == 1 and not good[-1].guided else (None, False)
+
+
+def _joined(text: str, considered: Sequence[Judged], schema: CompiledSchema | None, policy: Policy) -> Judged | None:
+    """Return the array that JSON Lines or objects in a row stand for, where the schema wants one."""
+    if schema is None or len(considered) < 2 or not all(each.readable for each in considered):
+        return None
+    wanted = schema.schema.get("type") if isinstance(schema.schema, dict) else None
+    if wanted != "array" or not all(_in_a_row(text, a, b) for a, b in pairwise(considered)):
+        return None
+    items: list[Json] = []
+    for each in considered:
+        # Read by the schema of the whole, a line may have become an array of one.
+        wrapped = any(r.kind is RepairKind.ARRAY_WRAPPED and r.pointer == "" for r in each.candidate.repairs)
+        items.append(each.value[0] if wrapped else each.value)
+    if any(isinstance(item, list) for item in items):
+        return None
+    span = Span(considered[0].candidate.start, considered[-1].candidate.end)
+    mended = [r for each in considered for r in each.candidate.repairs if r.kind is not RepairKind.ARRAY_WRAPPED]
+    repairs = (*mended, Repair(RepairKind.VALUES_JOINED, span.start, span.end))
+    judged = judge_value(items, considered[0].candidate.place, span, repairs, schema, policy)
+    return judged if judged.candidate.ok else None
+
+
+def _in_a_row(text: str, first: Judged, second: Judged) -> bool:
+    return not text[first.candidate.end : second.candidate.start].strip(" \t\r\n,;")
+
+
+def _why_nothing(text: str, reading: Reading) -> str:
+    if reading.thoughts and not text[reading.thoughts[-1].end :].strip():
+        return "the answer ends with its thoughts"
+    return "the answer holds no JSON value"
+
+
+def _refused(text: str, reading: Reading, tried: Sequence[Judged], considered: Sequence[Judged]) -> Extraction:
+    """Return the refusal, with the faults of the candidate that came closest, the later one if in doubt."""
+    last = considered[-1]
+    near = (each for each in reversed(considered) if each.readable)
+    nearest = min(near, key=lambda each: len(each.candidate.faults), default=last) if last.readable else last
+    repairs = _repairs(text, reading, nearest.candidate) + nearest.candidate.repairs
+    return Extraction(
+        ok=False,
+        value=nearest.value,
+        strict=False,
+        repairs=repairs,
+        confidence=confidence_of(repairs),
+        violations=nearest.candidate.faults,
+        candidates=tuple(each.candidate for each in tried),
+        chosen=None,
+        reason=f"{nearest.candidate.place.value}: none of {len(considered)} candidates would do",
+    )
+
+
+def _repairs(text: str, reading: Reading, chosen: Candidate) -> tuple[Repair, ...]:
+    """Return what had to be set aside to leave only the chosen part."""
+    repairs = [Repair(RepairKind.BOM_REMOVED, 0, 1)] if text.startswith("\ufeff") else []
+    if chosen.place is Place.WHOLE:
+        return tuple(repairs)
+    around = Span(chosen.start, chosen.end)
+    if chosen.place is Place.FENCE:
+        fence = next((f for f in reading.fences if f.inner.start <= chosen.start and chosen.end <= f.inner.end), None)
+        if fence is not None:
+            around = fence.outer
+            repairs.append(Repair(RepairKind.FENCE_REMOVED, around.start, around.end))
+    thoughts = [t for t in reading.thoughts if t.end <= around.start or around.end <= t.start]
+    repairs += [Repair(RepairKind.THOUGHT_SET_ASIDE, t.start, t.end) for t in thoughts]
+    before = max((t.end for t in thoughts if t.end <= around.start), default=0)
+    after = max((t.end for t in thoughts if around.end <= t.start), default=around.end)
+    removed = [r for r in chosen.repairs if r.kind is RepairKind.BRACKET_REMOVED]
+    after = max((after, *(r.end for r in removed)))
+    for start, end in ((before, around.start), (after, len(text))):
+        if text[start:end].strip("\ufeff \t\r\n"):
+            repairs.append(Repair(RepairKind.PROSE_SET_ASIDE, start, end))
+    return tuple(repairs)
+
+
+def with_notes(extraction: Extraction, notes: tuple[Violation, ...]) -> Extraction:
+    """Return the extraction with what other readers may not keep exactly."""
+    return replace(extraction, notes=notes) if notes else extraction

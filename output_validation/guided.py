@@ -1,0 +1,252 @@
+"""Reads a value as its schema demands: wrong types, cases and wrappers, where only one reading is possible. Pure.
+
+Nothing is invented and nothing is dropped but a wrapper. What comes out is checked against the whole schema by
+the caller; a place that is as the schema wants it is never touched.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from common.errors import SchemaError
+from common.schema import CompiledSchema, Json, compile_schema, dump_json
+from common.schema.violations import json_type, to_pointer
+from output_validation.extraction import RepairKind
+from output_validation.guided_scalar import may_be_one_item, read_enum, read_format, read_scalar_as
+
+_MAX_NODES: Final = 20_000
+_MAX_REFERENCES: Final = 16
+_MAX_BRANCHES: Final = 12
+_WRAPPERS_DEEP: Final = 3
+_CONTAINERS: Final = frozenset({"object", "array"})
+_NOT_THE_ANSWER: Final = frozenset({"error", "errors", "example", "examples", "input", "schema", "template"})
+_ENVELOPES: Final = frozenset(
+    {"result", "results", "data", "output", "response", "answer", "json", "value", "final", "final_answer", "content"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place that was read otherwise than it stood."""
+
+    kind: RepairKind
+    pointer: str
+
+
+@dataclass(slots=True)
+class _Reading:
+    changes: list[Change] = field(default_factory=list)
+    nodes_left: int = _MAX_NODES
+
+
+def read_as(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ...]] | None:
+    """Return ``value`` read so that it satisfies ``schema``, and the changes; None where it cannot be."""
+    for candidate, changes in _unwrapped(value, schema.schema):
+        guide = _Guide(schema.schema)
+        try:
+            read = guide.read(candidate, schema.schema, "")
+        except _GivenUpError:
+            continue
+        if (changes or guide.reading.changes) and schema.is_valid(read):
+            return read, (*changes, *guide.reading.changes)
+    return None
+
+
+def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, ...]]]:
+    """Yield the value and what wrappers around it hold; the wrapper first where an array is wanted of an object."""
+    inner = list(_inside(value, (), _WRAPPERS_DEEP))
+    decoded = read_scalar_as(value, _CONTAINERS) if isinstance(value, str) else None
+    if decoded is not None:
+        inner = list(_inside(decoded[0], (Change(decoded[1], ""),), _WRAPPERS_DEEP))
+    wants_array = isinstance(schema, dict) and schema.get("type") == "array"
+    if wants_array:
+        yield from (each for each in inner if isinstance(each[0], list))
+    yield value, ()
+    if not wants_array:
+        yield from inner
+
+
+def _inside(value: Json, changes: tuple[Change, ...], levels: int) -> Iterator[tuple[Json, tuple[Change, ...]]]:
+    if not isinstance(value, dict) or levels == 0:
+        return
+    keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
+    if len(keys) != 1 or keys[0].casefold() in _NOT_THE_ANSWER:
+        return
+    others = [each for key, each in value.items() if key != keys[0]]
+    if any(isinstance(other, dict | list) and other for other in others):
+        return  # what stands beside it is more than a remark
+    inner = value[keys[0]]
+    if isinstance(inner, dict | list | str):
+        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([keys[0]])))
+        yield inner, unwrapped
+        yield from _inside(inner, unwrapped, levels - 1)
+
+
+class _GivenUpError(Exception):
+    """The value is too large or the schema too tangled to be read by."""
+
+
+class _Guide:
+    def __init__(self, root: Json, reading: _Reading | None = None) -> None:
+        self._root = root
+        self.reading = reading or _Reading()
+
+    def read(self, value: Json, schema: Json, pointer: str) -> Json:
+        self.reading.nodes_left -= 1
+        if self.reading.nodes_left < 0:
+            raise _GivenUpError
+        schema = resolve(schema, self._root)
+        if not isinstance(schema, dict):
+            return value
+        for part in schema.get("allOf", ()):
+            value = self.read(value, part, pointer)
+        for keyword in ("anyOf", "oneOf"):
+            branches = schema.get(keyword)
+            if isinstance(branches, list) and branches:
+                value = self._branch(value, branches, pointer)
+        if "const" in schema or isinstance(schema.get("enum"), list):
+            return self._option(value, schema, pointer)
+        value = self._typed(value, schema, pointer)
+        return self._children(value, schema, pointer)
+
+    def _note(self, kind: RepairKind, pointer: str) -> None:
+        self.reading.changes.append(Change(kind, pointer))
+
+    def _option(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
+        options = [schema["const"]] if "const" in schema else schema["enum"]
+        if any(type(value) is type(option) and value == option for option in options):
+            return value
+        if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
+            self._note(RepairKind.ARRAY_UNWRAPPED, pointer)
+            return self._option(value[0], schema, pointer)
+        read = read_enum(value, options)
+        if read is None:
+            return value
+        self._note(read[1], pointer)
+        return read[0]
+
+    def _typed(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
+        types = _types(schema)
+        if not types or _is_of(value, types):
+            name = schema.get("format")
+            if isinstance(value, str) and isinstance(name, str) and (read := read_format(value, name)):
+                self._note(read[1], pointer)
+                return read[0]
+            return value
+        read = read_scalar_as(value, types)
+        if read is not None:
+            self._note(read[1], pointer)
+            return read[0]
+        if "array" in types and may_be_one_item(value):
+            self._note(RepairKind.ARRAY_WRAPPED, pointer)
+            return [value]
+        if isinstance(value, list) and len(value) == 1:
+            self._note(RepairKind.ARRAY_UNWRAPPED, pointer)
+            return self._typed(value[0], schema, pointer)
+        return value
+
+    def _children(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
+        match value:
+            case dict():
+                return self._members(value, schema, pointer)
+            case list():
+                prefix = schema.get("prefixItems")
+                firsts = prefix if isinstance(prefix, list) else []
+                rest = schema.get("items", True)
+                return [
+                    self.read(item, firsts[n] if n < len(firsts) else rest, f"{pointer}/{n}")
+                    for n, item in enumerate(value)
+                ]
+            case _:
+                return value
+
+    def _members(self, value: dict[str, Json], schema: dict[str, Any], pointer: str) -> dict[str, Json]:
+        declared = schema.get("properties")
+        declared = declared if isinstance(declared, dict) else {}
+        renamed = self._keys(value, declared, schema)
+        others = schema.get("additionalProperties", True)
+        members: dict[str, Json] = {}
+        for key, member in value.items():
+            name = renamed.get(key, key)
+            if name != key:
+                self._note(RepairKind.KEY_MATCHED, pointer + to_pointer([name]))
+            members[name] = self.read(member, declared.get(name, others), pointer + to_pointer([name]))
+        return members
+
+    def _keys(self, value: dict[str, Json], declared: dict[str, Json], schema: dict[str, Any]) -> dict[str, str]:
+        """Return the keys that are declared ones in another case or with other separators."""
+        unknown = [key for key in value if key not in declared]
+        if not unknown or len(unknown) > 100:
+            return {}
+        required = schema.get("required", ())
+        closed = schema.get("additionalProperties") is False
+        absent = [key for key in declared if key not in value and (closed or key in required)]
+        renamed: dict[str, str] = {}
+        for key in unknown:
+            matches = [name for name in absent if _plain(name) == _plain(key)]
+            rivals = [other for other in unknown if _plain(other) == _plain(key)]
+            if len(matches) == 1 and len(rivals) == 1:
+                renamed[key] = matches[0]
+        return renamed
+
+    def _branch(self, value: Json, branches: list[Json], pointer: str) -> Json:
+        """Return the value as the one alternative reads it that makes it valid; unchanged where there are several."""
+        if len(branches) > _MAX_BRANCHES:
+            return value
+        readings: dict[bytes, tuple[Json, list[Change]]] = {}
+        for branch in branches:
+            compiled = self._compiled(branch)
+            if compiled is None or compiled.is_valid(value):
+                return value
+            part = _Guide(self._root, _Reading(nodes_left=self.reading.nodes_left))
+            read = part.read(value, branch, pointer)
+            self.reading.nodes_left = part.reading.nodes_left
+            if part.reading.changes and compiled.is_valid(read):
+                readings[dump_json(read)] = (read, part.reading.changes)
+        if len(readings) != 1:
+            return value
+        read, changes = next(iter(readings.values()))
+        self.reading.changes += changes
+        return read
+
+    def _compiled(self, branch: Json) -> CompiledSchema | None:
+        branch = resolve(branch, self._root)
+        if not isinstance(branch, dict):
+            return None
+        named = {key: self._root[key] for key in ("$schema", "$defs", "definitions") if key in self._root}
+        try:
+            return compile_schema({**named, **branch})
+        except SchemaError:
+            return None  # it refers to places that only the whole schema has
+
+
+def resolve(schema: Json, root: Json) -> Json:
+    """Return what a schema that is only a reference into ``root`` refers to."""
+    for _ in range(_MAX_REFERENCES):
+        target = schema.get("$ref") if isinstance(schema, dict) else None
+        if not isinstance(target, str) or not target.startswith("#"):
+            return schema
+        node: Any = root
+        for token in target.split("/")[1:]:
+            name = token.replace("~1", "/").replace("~0", "~")
+            node = node.get(name) if isinstance(node, dict) else None
+        schema = node
+    return None
+
+
+def _types(schema: dict[str, Any]) -> frozenset[str]:
+    types = schema.get("type")
+    if isinstance(types, str):
+        return frozenset({types})
+    return frozenset(types) if isinstance(types, list) else frozenset()
+
+
+def _is_of(value: Json, types: frozenset[str]) -> bool:
+    name = json_type(value)
+    if name in types or (name == "integer" and "number" in types):
+        return True
+    return isinstance(value, float) and value.is_integer() and "integer" in types
+
+
+def _plain(key: str) -> str:
+    return "".join(sign for sign in key.casefold() if sign.isalnum())

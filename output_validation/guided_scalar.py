@@ -1,0 +1,125 @@
+"""Reads one scalar as a schema's types, enum or format demand, where it can be read in one way only. Pure.
+
+Each function returns the value and how it was read, or None.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from common.errors import StrictJsonError
+from common.schema import Json, parse_json
+from output_validation.extraction import RepairKind
+from output_validation.guided_date import read_date
+
+Read: TypeAlias = tuple[Json, RepairKind]
+
+_NUMBER: Final = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?(?:[eE][-+]?[0-9]{1,3})?")
+_GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,}(?:\.[0-9]+)?|,[0-9]{3}\.[0-9]+)")
+_TRUE: Final = frozenset({"true", "yes", "y", "on"})
+_FALSE: Final = frozenset({"false", "no", "n", "off"})
+_NULL: Final = frozenset({"null", "none", "nil", ""})
+_SEPARATORS: Final = re.compile(r"[\s_\-/.]+")
+_SEVERAL: Final = re.compile(r"[,;|\n]")
+_MAX_ENUM: Final = 2_000
+_MAX_DECODED: Final = 3
+_JSON_STARTS: Final = frozenset('{["')
+
+
+def read_scalar_as(value: Json, types: frozenset[str]) -> Read | None:
+    """Return ``value``, which is of none of ``types``, as the one of them it can be read as."""
+    match value:
+        case str():
+            readings = [_number(value, types), _boolean(value, types), _null(value, types), _decoded(value, types)]
+        case bool():
+            readings = []
+        case int():
+            text = (str(value), RepairKind.TEXT_READ) if "string" in types and value.bit_length() < 4096 else None
+            flag = (value == 1, RepairKind.BOOLEAN_READ) if "boolean" in types and value in (0, 1) else None
+            readings = [text, flag]
+        case _:
+            readings = []
+    found = [reading for reading in readings if reading is not None]
+    return found[0] if len(found) == 1 else None
+
+
+def may_be_one_item(value: Json) -> bool:
+    """Return whether a value is one item and not several written in one text."""
+    return value is not None and not (isinstance(value, str) and _SEVERAL.search(value))
+
+
+def read_enum(value: Json, options: Sequence[Json]) -> Read | None:
+    """Return the one option that ``value`` names by another case, other separators or another type."""
+    if len(options) > _MAX_ENUM or isinstance(value, dict | list):
+        return None
+    for spell in (_spelled, _joined):
+        wanted = spell(value)
+        found = [option for option in options if wanted and spell(option) == wanted]
+        if len(found) == 1:
+            return found[0], RepairKind.ENUM_MATCHED
+    return None
+
+
+def read_format(value: str, name: str) -> Read | None:
+    """Return a date or time written otherwise in the form that the format demands."""
+    read = read_date(value, name)
+    return None if read is None or read == value else (read, RepairKind.DATE_READ)
+
+
+def _spelled(value: Json) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return value.strip().casefold()
+        case _:
+            return ""
+
+
+def _joined(value: Json) -> str:
+    return _SEPARATORS.sub("", _spelled(value))
+
+
+def _number(value: str, types: frozenset[str]) -> Read | None:
+    if not types & {"integer", "number"}:
+        return None
+    text = value.strip()
+    if _GROUPED.fullmatch(text):
+        text = text.replace(",", "")
+    elif not _NUMBER.fullmatch(text):
+        return None
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        return int(text), RepairKind.NUMBER_READ
+    number = float(text)
+    if number in (float("inf"), float("-inf")) or ("number" not in types and not number.is_integer()):
+        return None
+    return (number if "number" in types else int(number)), RepairKind.NUMBER_READ
+
+
+def _boolean(value: str, types: frozenset[str]) -> Read | None:
+    word = value.strip().casefold()
+    if "boolean" not in types or word not in _TRUE | _FALSE:
+        return None
+    return word in _TRUE, RepairKind.BOOLEAN_READ
+
+
+def _null(value: str, types: frozenset[str]) -> Read | None:
+    return (None, RepairKind.NULL_READ) if "null" in types and value.strip().casefold() in _NULL else None
+
+
+def _decoded(value: str, types: frozenset[str]) -> Read | None:
+    """Return the object or array that a string holds as JSON."""
+    inner: Json = value.strip()
+    if not types & {"object", "array"}:
+        return None
+    for _ in range(_MAX_DECODED):
+        if not isinstance(inner, str) or inner[:1] not in _JSON_STARTS:
+            break
+        try:
+            inner = parse_json(inner)
+        except StrictJsonError:
+            return None
+    wanted = "object" if isinstance(inner, dict) else "array"
+    return (inner, RepairKind.STRING_DECODED) if isinstance(inner, dict | list) and wanted in types else None

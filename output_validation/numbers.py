@@ -1,0 +1,42 @@
+"""Names numbers that readers with double precision would not keep: they stay exact here, if they are integers."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from typing import Final
+
+from common.schema import Violation
+
+_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_SUSPICIOUS: Final = b"0" * 16
+_STRING_OR_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
+_MOST: Final = 10
+_MOST_TOKENS: Final = 100_000
+
+
+def inexact_numbers(raw: bytes) -> tuple[Violation, ...]:
+    """Return a note for each of the first few numbers of a JSON text that a double does not hold exactly."""
+    if _SUSPICIOUS not in raw.translate(_DIGITS_TO_ZERO):
+        return ()
+    text = raw.decode(errors="replace")
+    notes: list[Violation] = []
+    for found in islice(_STRING_OR_NUMBER.finditer(text), _MOST_TOKENS):
+        token = found.group(1)
+        if token is not None and len(token) >= 16 and not _round_trips(token):
+            kept = "kept exactly" if token.lstrip("-").isdigit() else "rounded to a double"
+            message = f"the number {token[:60]} is not one that a double holds; here it is {kept}"
+            notes.append(Violation("", "number-precision", message, actual=token[:60]))
+            if len(notes) == _MOST:
+                break
+    return tuple(notes)
+
+
+def _round_trips(token: str) -> bool:
+    try:
+        value = float(token)
+        if token.lstrip("-").isdigit():
+            return len(token) < 400 and value not in (float("inf"), float("-inf")) and int(value) == int(token)
+        # The shortest text that gives the same double says the same number.
+        return Decimal(repr(value)) == Decimal(token)
+    except (InvalidOperation, OverflowError, ValueError):
+        return False

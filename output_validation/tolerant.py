@@ -1,0 +1,234 @@
+"""Reads faulty JSON in the one way it can be read, noting each mend; anything that would be a guess is refused.
+
+One pass, no backtracking: time in proportion to the text. It knows no schema; what depends on one (whether a
+missing end lost anything) is handed on as ``unclosed``.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from common.schema import Json
+from output_validation.extraction import Repair, RepairKind
+from output_validation.tolerant_scalar import read_scalar
+from output_validation.tolerant_text import CLOSERS, Role, TextRead, UnreadableError, read_text
+
+MAX_REPAIRS: Final = 5_000
+"""A text that needs more than this is not JSON with faults."""
+
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_ODD_SPACE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\ufeff]+")
+_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*|/\*(?:[^*]|\*(?!/))*+\*/")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$.-]*|[0-9]+")
+_COLON: Final = re.compile(r"=>|:=|=")
+_VALUE_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
+_ITEM_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]""")
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A value, where it ends, and what was mended. ``unclosed``: containers, outermost first, that were left open."""
+
+    value: Json
+    end: int
+    repairs: tuple[Repair, ...]
+    unclosed: tuple[Json, ...] = ()
+
+
+def read_tolerantly(text: str, start: int, limit: int, *, max_depth: int, sealed: bool = False) -> Mended:
+    """Return the object or array that opens at ``start`` and reaches no further than ``limit``.
+
+    ``sealed``: the answer goes on behind the limit, so nothing was cut off there. Raises UnreadableError where
+    it cannot be read, or not in one way only.
+    """
+    reader = _Reader(text, limit, max_depth, sealed)
+    value, end = reader.container(start, 1, "")
+    return Mended(value, end, tuple(reader.repairs), tuple(reversed(reader.unclosed)))
+
+
+class _Reader:
+    def __init__(self, text: str, limit: int, max_depth: int, sealed: bool) -> None:
+        self._text, self._limit, self._max_depth, self._sealed = text, limit, max_depth, sealed
+        self.repairs: list[Repair] = []
+        self.unclosed: list[Json] = []
+
+    def container(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
+        if depth > self._max_depth:
+            raise UnreadableError(start, f"objects and arrays nest deeper than {self._max_depth}")
+        if self._text[start] == "{":
+            return self._object(start, depth, parent)
+        return self._array(start, depth, parent)
+
+    def _object(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
+        members: dict[str, Json] = {}
+        position = start + 1
+        while True:
+            position, commas = self._separators(position)
+            mark = self._peek(position)
+            end = self._closed(mark, "}", parent, position, members, commas, len(members))
+            if end is not None:
+                return members, end
+            if mark == "{" and parent == "[" and members and len(commas) == 1:
+                # [{"a": 1, {"a": 2}]: an object cannot stand where a key must, so the last one ends here.
+                self._note(RepairKind.BRACKET_ADDED, commas[0], commas[0])
+                return members, commas[0]
+            self._count_commas(commas, bool(members), position)
+            key, position, cut = self._key(position)
+            if cut or self._skip(position) >= self._limit:
+                return members, self._lost(position, members)
+            position = self._colon(position)
+            if position >= self._limit:
+                return members, self._lost(position, members)
+            value, position = self._value(position, depth, "{", Role.MEMBER)
+            self._add(members, key, value, position)
+
+    def _array(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
+        items: list[Json] = []
+        position = start + 1
+        while True:
+            position, commas = self._separators(position)
+            mark = self._peek(position)
+            end = self._closed(mark, "]", parent, position, items, commas, len(items))
+            if end is not None:
+                return items, end
+            if items and not commas and _ITEM_START.match(self._text, position) is None:
+                raise UnreadableError(position, "neither a comma nor the end of the array")
+            if len(commas) > (1 if items else 0):
+                raise UnreadableError(position, "an item of an array was left out")
+            self._count_commas(commas, bool(items), position)
+            value, position = self._value(position, depth, "[", Role.ITEM)
+            items.append(value)
+
+    def _closed(
+        self, mark: str, closer: str, parent: str, position: int, value: Json, commas: list[int], size: int
+    ) -> int | None:
+        """Return the end of a container if it ends here: by its bracket, its parent's, or the end of the text."""
+        if mark == closer:
+            for comma in commas:
+                self._note(RepairKind.COMMA_REMOVED, comma, comma + 1)
+            return position + 1
+        if not mark:
+            if commas:
+                return self._lost(position, value)
+            self.unclosed.append(value)
+            self._note(RepairKind.BRACKET_ADDED, self._limit, self._limit)
+            return self._limit
+        opener_of = {"}": "{", "]": "["}
+        if size and not commas and parent and opener_of.get(mark) == parent:
+            self._note(RepairKind.BRACKET_ADDED, position, position)
+            return position
+        return None
+
+    def _lost(self, position: int, value: Json) -> int:
+        """Note that the text ended where more was to come."""
+        self.unclosed.append(value)
+        self._note(RepairKind.TAIL_LOST, min(position, self._limit), self._limit)
+        return self._limit
+
+    def _key(self, position: int) -> tuple[str, int, bool]:
+        mark = self._peek(position)
+        if mark in CLOSERS:
+            read = self._string(position, Role.KEY)
+            return read.value, read.end, read.cut
+        found = _IDENTIFIER.match(self._text, position, self._limit)
+        if found is None:
+            raise UnreadableError(position, "a key is missing")
+        after = self._skip(found.end())
+        if after < self._limit and self._text[after] != ":" and not _COLON.match(self._text, after, self._limit):
+            raise UnreadableError(position, "words that are no key")
+        self._note(RepairKind.KEY_QUOTED, position, found.end())
+        return found.group(), found.end(), after >= self._limit
+
+    def _colon(self, position: int) -> int:
+        position = self._skip(position)
+        if self._peek(position) == ":":
+            return self._skip(position + 1)
+        other = _COLON.match(self._text, position, self._limit)
+        if other is not None:
+            self._note(RepairKind.COLON_MENDED, position, other.end())
+            return self._skip(other.end())
+        if _VALUE_START.match(self._text, position, self._limit):
+            self._note(RepairKind.COLON_MENDED, position, position)
+            return position
+        raise UnreadableError(position, "a colon is missing")
+
+    def _value(self, position: int, depth: int, parent: str, role: Role) -> tuple[Json, int]:
+        mark = self._peek(position)
+        if mark in "{[" and mark:
+            return self.container(position, depth + 1, parent)
+        if mark in CLOSERS:
+            read = self._string(position, role)
+            return read.value, read.end
+        value, end, repair = read_scalar(self._text, position, self._limit)
+        if repair is not None:
+            self._keep(repair)
+        if end >= self._limit and not self._sealed and value is not None and not isinstance(value, bool):
+            # A number or a word that ends with the text may have been cut short.
+            self._note(RepairKind.TAIL_LOST, position, self._limit)
+        return value, end
+
+    def _string(self, position: int, role: Role) -> TextRead:
+        read = read_text(self._text, position, self._limit, role)
+        for repair in read.repairs:
+            self._keep(repair)
+        return read
+
+    def _add(self, members: dict[str, Json], key: str, value: Json, position: int) -> None:
+        if key in members:
+            equal = type(members[key]) is type(value) and members[key] == value
+            kind = RepairKind.DUPLICATE_REMOVED if equal else RepairKind.DUPLICATE_DROPPED
+            self._note(kind, position, position)
+        members[key] = value
+
+    def _separators(self, position: int) -> tuple[int, list[int]]:
+        commas: list[int] = []
+        position = self._skip(position)
+        while self._peek(position) == ",":
+            commas.append(position)
+            if len(commas) > 8:
+                raise UnreadableError(position, "a row of commas")
+            position = self._skip(position + 1)
+        return position, commas
+
+    def _count_commas(self, commas: list[int], after_member: bool, position: int) -> None:
+        if after_member and not commas:
+            self._note(RepairKind.COMMA_ADDED, position, position)
+        for comma in commas[1 if after_member else 0 :]:
+            self._note(RepairKind.COMMA_REMOVED, comma, comma + 1)
+
+    def _peek(self, position: int) -> str:
+        return self._text[position] if position < self._limit else ""
+
+    def _skip(self, position: int) -> int:
+        """Return the next place that is neither space nor comment."""
+        text, limit = self._text, self._limit
+        while True:
+            found = _SPACE.match(text, position, limit)
+            position = found.end() if found else position
+            if position >= limit:
+                return limit
+            mark = text[position]
+            if mark in "/#":
+                comment = _COMMENT.match(text, position, limit)
+                if comment is None:
+                    return position
+                self._note(RepairKind.COMMENT_REMOVED, position, comment.end())
+                position = comment.end()
+            elif mark < " " or mark > "~":
+                odd = _ODD_SPACE.match(text, position, limit)
+                if odd is None:
+                    return position
+                self._note(RepairKind.CONTROL_REMOVED, position, odd.end())
+                position = odd.end()
+            else:
+                return position
+
+    def _note(self, kind: RepairKind, start: int, end: int) -> None:
+        self._keep(Repair(kind, start, end))
+
+    def _keep(self, repair: Repair) -> None:
+        if self.repairs and self.repairs[-1] == repair:
+            return  # the same place was looked at twice
+        if len(self.repairs) >= MAX_REPAIRS:
+            raise UnreadableError(repair.start, f"more than {MAX_REPAIRS} faults")
+        self.repairs.append(repair)

@@ -1,0 +1,69 @@
+"""Reads the words and numbers of faulty JSON: Python's and JavaScript's literals, odd numbers, bare words. Pure."""
+
+import re
+from typing import Final
+
+from common.schema import Json
+from output_validation.extraction import Repair, RepairKind
+from output_validation.tolerant_text import UnreadableError
+
+_BARE: Final = re.compile(r"""[^\s,:{}\[\]"'`\u201c\u201d\u2018\u2019#\\/()]+""")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_ODD_NUMBER: Final = re.compile(
+    r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[+-]?[1-9][0-9]{0,2}(?:_[0-9]{3})+"
+)
+_WORD: Final = re.compile(r"[A-Za-z_][\w.@+-]*|[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MAX_DIGITS: Final = 4000
+_LITERALS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
+_WORDED_OTHERWISE: Final[dict[str, bool | None]] = {
+    "True": True,
+    "TRUE": True,
+    "False": False,
+    "FALSE": False,
+    "None": None,
+    "NULL": None,
+    "Null": None,
+    "nil": None,
+}
+_NOT_A_NUMBER: Final = frozenset({"NaN", "nan", "NAN", "-NaN"})
+_INFINITE: Final = re.compile(r"[+-]?(?:Infinity|inf|Inf|INFINITY)\Z")
+_PLACEHOLDERS: Final = re.compile(r"\.{2,}|…|N/?A\Z|TBD\Z|TODO\Z|undefined_.*", re.IGNORECASE)
+
+
+def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | None]:
+    """Return what stands at ``start`` that is neither string nor container, its end, and what was mended."""
+    found = _BARE.match(text, start, limit)
+    if found is None:
+        raise UnreadableError(start, "a value is missing")
+    word, end = found.group(), found.end()
+    if word in _LITERALS:
+        return _LITERALS[word], end, None
+    if word in _WORDED_OTHERWISE:
+        return _WORDED_OTHERWISE[word], end, Repair(RepairKind.LITERAL_REPLACED, start, end)
+    if word in _NOT_A_NUMBER:
+        return None, end, Repair(RepairKind.NAN_REPLACED, start, end)
+    if _INFINITE.match(word):
+        return None, end, Repair(RepairKind.INFINITY_REPLACED, start, end)
+    if word == "undefined":
+        return None, end, Repair(RepairKind.UNDEFINED_REPLACED, start, end)
+    number = _NUMBER.fullmatch(word)
+    if number is not None:
+        return _number(word, bool(number.group(1) or number.group(2)), start), end, None
+    if _ODD_NUMBER.fullmatch(word):
+        plain = word.lstrip("+").replace("_", "")
+        is_float = any(sign in plain for sign in ".eE")
+        return _number(plain, is_float, start), end, Repair(RepairKind.NUMBER_MENDED, start, end)
+    if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word):
+        return word, end, Repair(RepairKind.VALUE_QUOTED, start, end)
+    raise UnreadableError(start, "neither a JSON value nor a word")
+
+
+def _number(token: str, is_float: bool, start: int) -> int | float:
+    if len(token) > _MAX_DIGITS:
+        raise UnreadableError(start, "a number has thousands of digits")
+    if not is_float:
+        return int(token)
+    value = float(token)
+    if value in (float("inf"), float("-inf")):
+        raise UnreadableError(start, "a number is beyond the range of a double")
+    return value

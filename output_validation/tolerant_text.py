@@ -1,0 +1,221 @@
+"""Reads the strings of faulty JSON: wrong quotes, inner quotes, raw line breaks, faulty escapes. Pure, linear.
+
+A quote ends its string if what follows could follow a string there. Where that leaves a doubt, the reading is
+labelled as a guess.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # public, missing in typeshed
+from typing import Final
+
+from output_validation.extraction import Repair, RepairKind
+
+CLOSERS: Final[dict[str, str]] = {'"': '"', "'": "'", "`": "`", "\u201c": '\u201d"', "\u2018": "\u2019'"}
+"""What opens a string, and what may close it."""
+
+
+class Role(IntEnum):
+    """What a string is, which decides what may follow it."""
+
+    KEY = 0
+    MEMBER = 1
+    ITEM = 2
+
+
+class UnreadableError(Exception):
+    """The text cannot be read as JSON at ``offset``, or not in one way only."""
+
+    def __init__(self, offset: int, problem: str, keyword: str = "json") -> None:
+        super().__init__(problem)
+        self.offset = offset
+        self.problem = problem
+        self.keyword = keyword
+
+
+@dataclass(frozen=True, slots=True)
+class TextRead:
+    """A string, where it ends, what was mended, and whether the text ended inside it."""
+
+    value: str
+    end: int
+    repairs: tuple[Repair, ...] = ()
+    cut: bool = False
+
+
+_QUOTED_KEY: Final = (
+    r"""(?:"[^"\\\n]{0,120}"|'[^'\\\n]{0,120}'|\u201c[^\u201d\\\n]{0,120}\u201d|[A-Za-z_$][\w$-]{0,80})\s*:"""
+)
+_COMMENT: Final = r"//|/\*|#"
+_GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
+_AFTER_KEY: Final = re.compile(rf"{_GAP}(?::|=>?)")
+_AFTER_MEMBER: Final = re.compile(
+    rf"{_GAP}(?:\}}|\]|\Z|{_COMMENT}|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|{_COMMENT}|\Z)|;\s*\Z)"
+)
+_AFTER_ITEM: Final = re.compile(
+    rf"""{_GAP}(?:\]|\Z|{_COMMENT}|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|{_COMMENT}|\Z|(?:true|false|null|True|False|None|NaN)\b))"""
+)
+_AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM)
+_MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
+_MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
+_MISSING_COLON: Final = re.compile(r"""\s+(?:["'\[{]|-?[0-9]|(?:true|false|null)\b)""")
+_LOOKS_LIKE_MEMBER: Final = re.compile(r"""["'][\w $-]{1,60}["']\s*:""")
+_VALID_ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_AMBIGUOUS: Final = frozenset("bfnrtu")
+_HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
+_HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
+_STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\\\x00-\x1f]") for opener, closers in CLOSERS.items()}
+
+
+def read_text(text: str, start: int, limit: int, role: Role) -> TextRead:
+    """Return the string that opens at ``start``; nothing at or beyond ``limit`` belongs to it.
+
+    Raises UnreadableError for what no string may hold: NUL, or half of a surrogate pair.
+    """
+    if text[start] == '"':
+        try:
+            value, end = scanstring(text, start + 1, True)
+        except JSONDecodeError:
+            pass
+        else:
+            if end <= limit and _follows(text, end, limit, role):
+                if "\0" in value or _has_surrogate(value):
+                    raise UnreadableError(start, "a string holds NUL or half of a surrogate pair")
+                return TextRead(value, end)
+    return _Mender(text, start, limit, role).read()
+
+
+def _has_surrogate(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _follows(text: str, end: int, limit: int, role: Role) -> bool:
+    """Return whether what stands at ``end`` may follow a string of that role."""
+    return _AFTER[role].match(text, end, limit) is not None
+
+
+def _may_follow(text: str, end: int, limit: int, role: Role) -> bool:
+    """Return whether it may, if a comma or a colon was left out."""
+    match role:
+        case Role.KEY:
+            return _MISSING_COLON.match(text, end, limit) is not None
+        case Role.MEMBER:
+            return _MISSING_COMMA.match(text, end, limit) is not None
+        case Role.ITEM:
+            return _MISSING_ITEM_COMMA.match(text, end, limit) is not None or text[end : end + 1] == "}"
+
+
+class _Mender:
+    """Reads one string piece by piece."""
+
+    def __init__(self, text: str, start: int, limit: int, role: Role) -> None:
+        self._text, self._start, self._limit, self._role = text, start, limit, role
+        self._opener = text[start]
+        self._closers = CLOSERS[self._opener]
+        self._parts: list[str] = []
+        self._repairs: list[Repair] = []
+        self._odd_quotes = 0
+        self._guessed = False
+        self._kept_backslash: int | None = None
+        self._ambiguous_escape = False
+        if self._opener != '"':
+            self._repairs.append(Repair(RepairKind.QUOTES_REPLACED, start, start + 1))
+
+    def read(self) -> TextRead:
+        position = self._start + 1
+        stops = _STOPS[self._opener]
+        while True:
+            stop = stops.search(self._text, position, self._limit)
+            if stop is None:
+                return self._cut(position)
+            at = stop.start()
+            self._parts.append(self._text[position:at])
+            mark = self._text[at]
+            if mark == "\\":
+                if at + 1 >= self._limit:
+                    return self._cut(at)
+                position = self._escape(at)
+            elif mark in self._closers:
+                if self._closes(at):
+                    return self._done(at + 1)
+                position = at + 1
+            elif mark == "\0":
+                raise UnreadableError(at, "a string holds the NUL character")
+            else:
+                self._parts.append(mark)
+                self._note(RepairKind.CONTROL_ESCAPED, at, at + 1)
+                position = at + 1
+
+    def _closes(self, at: int) -> bool:
+        after = at + 1
+        if _follows(self._text, after, self._limit, self._role):
+            return True
+        if self._odd_quotes % 2 == 0 and _may_follow(self._text, after, self._limit, self._role):
+            # With an inner quote still open it is more likely that one's end.
+            return True
+        self._parts.append(self._text[at])
+        self._note(RepairKind.QUOTE_ESCAPED, at, after)
+        before = self._text[at - 1]
+        if not (before.isalnum() and self._text[after : after + 1].isalpha() and self._text[at] in "'\u2019"):
+            self._odd_quotes += 1
+        if _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit):
+            self._guessed = True
+        return False
+
+    def _escape(self, at: int) -> int:
+        sign = self._text[at + 1]
+        if sign in _VALID_ESCAPES:
+            self._ambiguous_escape = self._ambiguous_escape or sign in _AMBIGUOUS
+            self._parts.append(_VALID_ESCAPES[sign])
+            return at + 2
+        if sign == "u" and _HEX4.match(self._text, at + 2, self._limit):
+            return self._unicode(at)
+        if sign == "x" and _HEX2.match(self._text, at + 2, self._limit):
+            self._parts.append(chr(int(self._text[at + 2 : at + 4], 16)))
+            self._note(RepairKind.ESCAPE_MENDED, at, at + 4)
+            return at + 4
+        if sign in "'`":
+            self._parts.append(sign)
+            self._note(RepairKind.ESCAPE_MENDED, at, at + 2)
+            return at + 2
+        self._parts.append("\\")
+        self._note(RepairKind.ESCAPE_MENDED, at, at + 1)
+        self._kept_backslash = at
+        return at + 1
+
+    def _unicode(self, at: int) -> int:
+        code = int(self._text[at + 2 : at + 6], 16)
+        end = at + 6
+        if 0xD800 <= code < 0xDC00 and self._text.startswith("\\u", end) and _HEX4.match(self._text, end + 2):
+            low = int(self._text[end + 2 : end + 6], 16)
+            if 0xDC00 <= low < 0xE000:
+                self._parts.append(chr(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)))
+                return end + 6
+        if code == 0 or 0xD800 <= code < 0xE000:
+            raise UnreadableError(at, "a string holds NUL or half of a surrogate pair")
+        self._ambiguous_escape = True
+        self._parts.append(chr(code))
+        return end
+
+    def _note(self, kind: RepairKind, start: int, end: int) -> None:
+        if self._repairs and self._repairs[-1].kind is kind and self._repairs[-1].end == start:
+            start = self._repairs.pop().start
+        self._repairs.append(Repair(kind, start, end))
+
+    def _done(self, end: int) -> TextRead:
+        if self._odd_quotes % 2 or self._guessed:
+            self._repairs.append(Repair(RepairKind.QUOTE_GUESSED, self._start, end))
+        if self._kept_backslash is not None and self._ambiguous_escape:
+            # "C:\Users\new": one backslash was meant as such, so the other may have been too.
+            self._repairs.append(Repair(RepairKind.ESCAPE_GUESSED, self._start, end))
+        return TextRead("".join(self._parts), end, tuple(self._repairs))
+
+    def _cut(self, position: int) -> TextRead:
+        self._parts.append(self._text[position : self._limit].rstrip("\\"))
+        self._repairs.append(Repair(RepairKind.TAIL_LOST, self._start, self._limit))
+        return TextRead("".join(self._parts), self._limit, tuple(self._repairs), cut=True)
