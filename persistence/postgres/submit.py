@@ -18,6 +18,9 @@ _TAG_SEPARATOR = "\x1f"
 # Larger inputs are read from Postgres by the prompt engine instead of travelling in the message.
 _INLINE_INPUT_BYTES = 64 * 1024
 
+_LARGE_JOBS = 1_000
+_LARGE_S = 60
+
 _SUBMIT = (
     "select tenant_id, key, body_hash, target_id from submit_2("
     "$1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::uuid[], $6::text[], $7::int[], $8::uuid[], $9::uuid[],"
@@ -47,16 +50,29 @@ def first_step(job: NewJob) -> Step:
 
 async def submit(pool: Pool, submissions: Sequence[Submission], shards: int) -> list[SubmitResult]:
     """Accept all, or raise: DatabaseUnavailable (outcome unknown, repeat by key) or asyncpg.DataError."""
+    large = sum(len(s.jobs) for s in submissions) > _LARGE_JOBS
     async with connection(pool) as lent:
         failpoint("submit.before_commit")
-        results = await accept(lent, submissions, shards)
+        if large:
+            # A session's limits are for micro-batches; ten thousand jobs in one statement take seconds.
+            async with lent.transaction():
+                await lent.execute(f"set local transaction_timeout = '{_LARGE_S}s'")
+                await lent.execute(f"set local statement_timeout = '{_LARGE_S}s'")
+                results = await accept(lent, submissions, shards, timeout_s=_LARGE_S)
+        else:
+            results = await accept(lent, submissions, shards)
         failpoint("submit.after_commit")
         await notify(lent, step_tokens(submissions))
     return results
 
 
-async def accept(lent: Connection, submissions: Sequence[Submission], shards: int) -> list[SubmitResult]:
-    """Accept all in one statement, which is a transaction unless the caller has one. The caller wakes the relay."""
+async def accept(
+    lent: Connection, submissions: Sequence[Submission], shards: int, *, timeout_s: float | None = None
+) -> list[SubmitResult]:
+    """Accept all in one statement, which is a transaction unless the caller has one. The caller wakes the relay.
+
+    ``timeout_s`` replaces the connection's own limit on how long the answer may take.
+    """
     winners, repeats = _within_batch(submissions)
     claims = [s.claim for s in winners if s.claim]
     batches = [(s.batch_id, s.jobs[0].tenant_id, len(s.jobs)) for s in winners if s.batch_id and s.jobs]
@@ -70,6 +86,7 @@ async def accept(lent: Connection, submissions: Sequence[Submission], shards: in
         [b[1] for b in batches],
         [b[2] for b in batches],
         *_job_columns(winners, shards),
+        timeout=timeout_s,
     )
     return _results(submissions, repeats, lost)
 

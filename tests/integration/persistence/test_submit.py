@@ -121,3 +121,15 @@ async def test_a_cancelled_job_leaves_the_queue_and_says_so_once(pool: Pool) -> 
     assert again.state == "cancelled"
     rows = await pool.fetch("select lane, topic from outbox")
     assert [tuple(row) for row in rows] == [(4, 9)]
+
+
+async def test_a_batch_of_ten_thousand_has_time_to_commit(pool: Pool) -> None:
+    # Given a session whose own limit is short
+    assert await pool.fetchval("show statement_timeout") == "3s"
+    batch_id = uuid7()
+    jobs = tuple(new_job(batch_id=batch_id) for _ in range(10_000))
+    # When ten thousand jobs are submitted at once
+    [result] = await store(pool).submit([Submission(jobs, batch_id=batch_id)])
+    # Then all are there
+    assert result.kind is SubmitKind.CREATED
+    assert await pool.fetchval("select count(*) from jobs") == 10_000
