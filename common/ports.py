@@ -46,12 +46,27 @@ class DeadLetter:
     job_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorNote:
+    """Failures of one kind in one stage since the last note; ``job_id`` None: of servers, no job's fault."""
+
+    job_id: UUID | None
+    stage: str
+    kind: str
+    detail: str
+    count: int
+
+
 class Parking(Protocol):
-    """Sets messages aside: for a while (outbox rows with ``not_before``), or as dead letters."""
+    """Sets messages aside: for a while (outbox rows with ``not_before``), or as dead letters; and logs errors."""
 
     async def park(self, messages: Sequence[ParkedMessage]) -> None: ...
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None: ...
+
+    async def waiting_letters(self, stage: str, most: int) -> int: ...
+
+    async def note_errors(self, notes: Sequence[ErrorNote]) -> None: ...
 
 
 class InputStore(Protocol):

@@ -2,7 +2,8 @@
 
 Serial: fetching. Parallel: in a stream stage, deliveries (at most ``window``), each owned by one task of this
 runner; a batch stage finishes a batch before the next is fetched. On infrastructure trouble the same deliveries
-are tried again with back-off, for as long as it lasts; nothing is given up and nothing is committed (P9).
+are tried again with back-off, for as long as it lasts; nothing is given up and nothing is committed (P9). A flood
+of records that nobody can handle pauses the stage (P6); what goes wrong is told to the error log.
 """
 
 import asyncio
@@ -13,7 +14,9 @@ from uuid import UUID
 
 import structlog
 
-from common.errors import InfrastructureError, RecordRefused
+from common.brake import Brake
+from common.errorlog import ErrorTally
+from common.errors import BrokerUnavailable, InfrastructureError, RecordRefused
 from common.failpoint import failpoint, stage_points
 from common.kafka.consumer import Delivery, WorkConsumer
 from common.kafka.producer import Record, WorkProducer
@@ -28,6 +31,8 @@ _COMMIT_EVERY_S = 0.2
 _FETCH_WAIT_S = 0.5
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_LAST_S = 2.0
+# A consumer that fails so often in a row does not mend itself: another one joins in its place.
+_FETCHES_FAILED = 6
 
 
 class BatchStage(Protocol):
@@ -95,6 +100,7 @@ class Runner:
         batch_size: int = 500,
         window: int = 1,
         drain_s: float = 10.0,
+        reject_limit: int = 200,
     ) -> None:
         self._spec = spec
         self._stage = stage
@@ -109,24 +115,35 @@ class Runner:
         self._points = stage_points(spec.name)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
+        self._errors = ErrorTally(spec.name, parking.note_errors)
+        self._brake = Brake(spec.name, reject_limit, parking.waiting_letters)
         self.joined = False
+
+    async def check(self) -> None:
+        """Raise InfrastructureError with the reason while the stage cannot work: not joined, Kafka away, paused."""
+        if not self.joined:
+            raise BrokerUnavailable("the stage has not joined its consumer group")
+        if (reason := self._brake.reason) is not None:
+            raise InfrastructureError(reason)
+        await self._consumer.check()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until ``stop`` is set, then finish what is in flight within ``drain_s`` and leave."""
         committer = asyncio.create_task(self._commit_often(), name=f"{self._spec.name}-committer")
+        telling = asyncio.create_task(self._errors.keep_writing(), name=f"{self._spec.name}-errors")
         try:
             await self._until(stop, self._consume(stop))
             await self._drain()
         finally:
-            committer.cancel()
-            for task in self._in_flight:
+            for task in (committer, telling, *self._in_flight):
                 task.cancel()
-            await asyncio.gather(committer, *self._in_flight, return_exceptions=True)
+            await asyncio.gather(committer, telling, *self._in_flight, return_exceptions=True)
             await self._commit()
             await self._consumer.stop()
+            await self._errors.write()
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        delay_s = _BACKOFF_FIRST_S
+        delay_s, failed = _BACKOFF_FIRST_S, 0
         while not stop.is_set():
             try:
                 if not self.joined:
@@ -134,11 +151,22 @@ class Runner:
                     self.joined = True
                     log.info("joined", stage=self._spec.name)
                 await self._turn()
-                delay_s = _BACKOFF_FIRST_S
+                delay_s, failed = _BACKOFF_FIRST_S, 0
             except InfrastructureError as trouble:
                 delay_s = await self._wait(trouble, delay_s)
+                failed += 1
+                if self.joined and failed >= _FETCHES_FAILED:
+                    await self._leave()
+
+    async def _leave(self) -> None:
+        """Give a consumer up that only fails; what is in flight meets its copy when it comes again."""
+        self.joined = False
+        self._prefix.clear()
+        await self._consumer.stop()
+        log.warning("left", stage=self._spec.name)
 
     async def _turn(self) -> None:
+        await self._brake.released()
         if hasattr(self._stage, "handle_one"):
             room = self._window - len(self._in_flight)
             if room <= 0:
@@ -170,6 +198,10 @@ class Runner:
         while True:
             try:
                 outcomes = await self._outcomes(batch)
+                rejects = sum(isinstance(outcome, Reject) for outcome in outcomes)
+                if rejects and not self._brake.take(rejects):
+                    await self._brake.pause()
+                    continue
                 await self._act(batch, outcomes)
                 break
             except InfrastructureError as trouble:
@@ -211,6 +243,8 @@ class Runner:
             await self._parking.park(parked)
         if letters:
             await self._parking.set_aside(letters)
+            for letter in letters:
+                self._errors.note(letter.exception, letter.reason, letter.job_id)
             log.warning("set aside", stage=self._spec.name, records=len(letters), reason=letters[0].reason)
         if not records:
             return
@@ -226,6 +260,7 @@ class Runner:
         if len(batch) == 1:
             letter = _letter(self._spec.name, batch[0], Reject(refusal.reason, type(refusal).__name__))
             await self._parking.set_aside([letter])
+            self._errors.note(letter.exception, letter.reason, letter.job_id)
             return
         for delivery, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Forward):
@@ -233,6 +268,7 @@ class Runner:
 
     async def _wait(self, trouble: InfrastructureError, delay_s: float) -> float:
         self._metrics.waited(trouble)
+        self._errors.note(type(trouble).__name__, str(trouble))
         log.warning("waiting", stage=self._spec.name, trouble=str(trouble), delay_s=delay_s)
         await asyncio.sleep(delay_s)
         return min(_BACKOFF_LAST_S, delay_s * 2)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from common.errors import BrokerUnavailable
 from common.health import Health, HealthApp, serving
 from common.kafka.producer import WorkProducer
 from common.metrics import RunnerMetrics
@@ -20,7 +19,7 @@ from common.telemetry import new_registry
 
 
 class JoinedProbe:
-    """Health: has the stage joined its consumer group?"""
+    """Health: has the stage joined its consumer group, does Kafka answer it, and has no flood of poison paused it?"""
 
     name = "kafka"
 
@@ -28,9 +27,8 @@ class JoinedProbe:
         self._runner = runner
 
     async def check(self) -> None:
-        """Raise BrokerUnavailable until it has, or while it waits for Kafka."""
-        if not self._runner.joined:
-            raise BrokerUnavailable("the stage has not joined its consumer group")
+        """Raise InfrastructureError with what is missing."""
+        await self._runner.check()
 
 
 def load_recipes(settings: Settings) -> RecipeCatalogue:
@@ -59,6 +57,7 @@ def make_runner(
         metrics=RunnerMetrics(registry, name),
         window=window,
         drain_s=settings.drain_s,
+        reject_limit=settings.reject_limit,
     )
 
 

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     relay_shards: int = Field(default=1, ge=1, le=64, description="fixed when the installation is first migrated")
     runway: int = Field(default=5_000, ge=1, le=1_000_000, description="unfinished steps a lane kept in Kafka")
     model_window: int = Field(default=2_000, ge=1, le=100_000, description="deliveries in flight in one model_layer")
+    reject_limit: int = Field(default=200, ge=1, description="dead letters a minute that pause a stage")
     lost_after_s: float = Field(default=20.0, ge=1.0, le=3600.0, description="a job so long quiet may be lost")
     lease_s: float = Field(default=10.0, ge=1.0, le=300.0, description="lease of a model_layer worker")
     failpoints: Path | None = Field(default=None, description="folder of orders for crash points; tests only")

@@ -64,7 +64,8 @@ class WorkConsumer:
             rebalance_timeout_ms=15_000,
             request_timeout_ms=15_000,
             retry_backoff_ms=100,
-            metadata_max_age_ms=30_000,
+            # A topic that was made anew is noticed by then, and its partitions are shared out again.
+            metadata_max_age_ms=5_000,
             max_partition_fetch_bytes=1024 * 1024,
         )
         consumer.subscribe(list(self._topics), listener=_Listener(self._on_revoked))
@@ -76,6 +77,13 @@ class WorkConsumer:
             await _stop(consumer)
             raise
         self._consumer = consumer
+
+    async def check(self) -> None:
+        """Ask Kafka something. Raises BrokerUnavailable when it does not answer."""
+        if self._consumer is None:
+            raise BrokerUnavailable("not joined")
+        with broker_errors("Kafka does not answer"):
+            await self._consumer._client.fetch_all_metadata()
 
     async def fetch(self, *, max_records: int, timeout_s: float) -> list[Delivery]:
         """Return what is there, waiting at most ``timeout_s`` for the first record."""

@@ -4,11 +4,13 @@ A row that is parked again under its id gets a new revision, so a delete that na
 Reads lock nothing; the relay is the only one that deletes released rows.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from common.ids import derive
 from persistence.postgres.pool import Connection
 
 
@@ -103,13 +105,20 @@ where shard = $1 and not_before is not null and not_before < 'infinity'
 _SET_ASIDE = """
 with gone as (
     delete from outbox where id = $1 and rev = $2
-    returning rev, job_id, body),
-held as (
-    update jobs set hold_reason = 'dead letter: ' || $5, revision = revision + 1
-    from gone where jobs.id = gone.job_id and jobs.state = 0)
-insert into dead_letters (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception)
-select $3, -1, rev, 'relay', job_id, convert_to(job_id::text, 'UTF8'), body, $4::jsonb, $5, $6 from gone
-on conflict do nothing
+    returning rev, job_id, body)
+insert into dead_letters (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception,
+                          fingerprint)
+select $3, -1, rev, 'relay', job_id, convert_to(job_id::text, 'UTF8'), body, $4::jsonb, $5, $6, $7 from gone
+on conflict (fingerprint) do nothing
+"""
+
+# The hold that keeps the job until somebody deals with the letter; ``dead_letters`` ends it.
+_HOLD_FOR_LETTER = """
+with held as (
+    insert into holds (job_id, message_id, tenant_id, kind, reason)
+    select j.id, $2, j.tenant_id, 3, 'dead letter: ' || $3 from jobs j where j.id = $1 and j.state = 0
+    on conflict do nothing)
+update jobs set hold_reason = 'dead letter: ' || $3, revision = revision + 1 where id = $1 and state = 0
 """
 
 
@@ -173,4 +182,11 @@ async def set_aside(
 
     ``headers`` is a JSON array.
     """
-    await connection.execute(_SET_ASIDE, row.id, row.rev, topic, headers, reason, exception)
+    place = f"{topic}:-1:{row.rev}:".encode() + row.body
+    fingerprint = hashlib.sha256(place).digest()
+    hold_id = derive(row.job_id, f"dead-letter:{topic}:-1:{row.rev}")
+    async with connection.transaction():
+        await connection.execute("select 1 from jobs where id = $1 for no key update", row.job_id)
+        gone = await connection.execute(_SET_ASIDE, row.id, row.rev, topic, headers, reason, exception, fingerprint)
+        if not gone.endswith(" 0"):
+            await connection.execute(_HOLD_FOR_LETTER, row.job_id, hold_id, reason)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from common.failpoint import failpoint
-from common.ids import derive, shard_of
-from common.ports import DeadLetter, ParkedMessage
+from common.ids import shard_of
+from common.ports import DeadLetter, ErrorNote, ParkedMessage
+from persistence.postgres.dead_letters import keep, open_letters
+from persistence.postgres.errors import add_errors
 from persistence.postgres.holds import Hold, hold
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import HoldKind
@@ -56,14 +56,6 @@ async def hold_parked(
     return [m for m in messages if m.not_before is not None or m.job_id in still_open]
 
 
-def letter_hold(letter: DeadLetter) -> Hold | None:
-    """Return the hold of a dead letter's job, under an id derived from where the record stood."""
-    if letter.job_id is None:
-        return None
-    place = derive(letter.job_id, f"dead-letter:{letter.topic}:{letter.partition}:{letter.offset}")
-    return Hold(letter.job_id, place, HoldKind.DEAD_LETTER, f"dead letter: {letter.reason}")
-
-
 class PostgresParking:
     """``common.ports.Parking`` and ``InputStore`` over a pool."""
 
@@ -86,28 +78,17 @@ class PostgresParking:
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records no stage can handle, and put their jobs on hold with the reason."""
         async with transaction(self._pool) as lent:
-            await lent.executemany(
-                'insert into dead_letters (topic, partition, "offset", stage, job_id, key, value, headers, reason,'
-                " exception) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing",
-                [
-                    (
-                        letter.topic,
-                        letter.partition,
-                        letter.offset,
-                        letter.stage,
-                        letter.job_id,
-                        letter.key,
-                        letter.value,
-                        orjson.dumps([(n, v.decode("utf-8", "replace")) for n, v in letter.headers]).decode(),
-                        letter.reason,
-                        letter.exception,
-                    )
-                    for letter in letters
-                ],
-            )
-            await hold(lent, [h for letter in letters if (h := letter_hold(letter))], self._source, self._shards)
+            await keep(lent, letters, self._source, self._shards)
         async with connection(self._pool) as lent:
             await notify(lent, {PUBLIC_TOKEN})
+
+    async def waiting_letters(self, stage: str, most: int) -> int:
+        """Return how many letters of a stage nobody has dealt with, counting no further than ``most``."""
+        return await open_letters(self._pool, stage, most)
+
+    async def note_errors(self, notes: Sequence[ErrorNote]) -> None:
+        """Add to the error log."""
+        await add_errors(self._pool, notes)
 
     async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
         """Return the inputs of jobs, byte for byte as they were received."""

@@ -257,9 +257,11 @@ outbox = Table(
     },
 )  # fmt: skip
 
+# ``fingerprint``: of place and content, so that a redelivery is counted and not kept again.
 dead_letters = Table(
     "dead_letters",
     metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
@@ -271,7 +273,31 @@ dead_letters = Table(
     Column("reason", Text, nullable=False),
     Column("exception", Text, nullable=False),
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
-    PrimaryKeyConstraint("topic", "partition", "offset", name="dead_letters_pkey"),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("edited", LargeBinary),
+    Column("replayed_at", _TIME),
+    Column("discarded_at", _TIME),
+    UniqueConstraint("fingerprint", name="dead_letters_fingerprint"),
+    Index(
+        "dead_letters_open", "stage", "id",
+        postgresql_where=text("replayed_at IS NULL AND discarded_at IS NULL"),
+    ),
+)  # fmt: skip
+
+# The error log, one row a (job, stage, kind); the nil job: infrastructure, no job's fault.
+errors = Table(
+    "errors",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("count", BigInteger, nullable=False, server_default="1"),
+    Column("first_at", _TIME, nullable=False, server_default=_NOW),
+    Column("last_at", _TIME, nullable=False, server_default=_NOW),
+    PrimaryKeyConstraint("job_id", "stage", "kind", name="errors_pkey"),
+    Index("errors_by_age", "last_at"),
 )
 
 leadership = Table(

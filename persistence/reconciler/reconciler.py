@@ -21,6 +21,8 @@ from common.errors import InfrastructureError
 from common.kafka.admin import create_topics
 from common.kafka.offsets import offsets_of
 from persistence.postgres import reconcile
+from persistence.postgres.dead_letters import sweep_letters
+from persistence.postgres.errors import sweep_errors
 from persistence.postgres.pool import Connection, Pool
 from persistence.reconciler.in_kafka import missing_topics
 from persistence.reconciler.search import Search, Walk
@@ -184,3 +186,5 @@ class Reconciler:
 
     async def _forget(self) -> None:
         await reconcile.forget_workers(self._search.pool)
+        await sweep_errors(self._search.pool)
+        await sweep_letters(self._search.pool)
