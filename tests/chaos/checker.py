@@ -77,7 +77,7 @@ def check(evidence: Evidence) -> Verdict:
     found += _outputs(evidence, outputs, calls, marker_of)
     found += _documents(evidence)
     found += _events(evidence, events)
-    found += _cancels(evidence)
+    found += _stops(evidence)
     found += _ledger(evidence, calls, marker_of)
     found += _money(evidence, calls)
     verdict.figures = _figures(evidence, calls, marker_of)
@@ -180,7 +180,7 @@ def _sequence(job_id: str, told: Sequence[EventSeen]) -> Iterator[Finding]:
         yield Finding("P2", job_id, "an event follows its ending")
 
 
-def _cancels(evidence: Evidence) -> Iterator[Finding]:
+def _stops(evidence: Evidence) -> Iterator[Finding]:
     for cancel in evidence.cancelled:
         job = evidence.jobs.get(cancel.job_id)
         if job is None:
@@ -191,6 +191,10 @@ def _cancels(evidence: Evidence) -> Iterator[Finding]:
         late = [a.attempt for a in evidence.attempts.get(cancel.job_id, ()) if a.started_at > cancel.at]
         if late:
             yield Finding("P8", cancel.job_id, f"attempts {late} started after the cancel was confirmed")
+    for pause in evidence.pauses:
+        attempts = evidence.attempts.get(pause.job_id, ())
+        if within := [a.attempt for a in attempts if pause.since < a.started_at < pause.until]:
+            yield Finding("P8", pause.job_id, f"attempts {within} started while it was paused")
 
 
 def _ledger(
@@ -283,6 +287,7 @@ def _figures(
     return {
         "accepted": len({a.job_id for a in evidence.accepted}),
         **{state: states[state] for state in sorted(states)},
+        "paused": len(evidence.pauses),
         "outputs": len(evidence.outputs),
         "events": len(evidence.events),
         "calls": len(evidence.calls),

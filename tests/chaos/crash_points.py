@@ -139,6 +139,7 @@ async def _tour_on(system: System, points: Sequence[str], *, search: bool) -> To
     tail = Tail(endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
     clients = Journal(system.history / "clients.jsonl")
     load = Load(system.api, system.api_key, SEED, clients)
+    await load.look_what_it_can()
     guide = Guide(system)
     try:
         async with asyncio.TaskGroup() as group:

@@ -28,6 +28,15 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """A pause: from its confirmation until the resume was asked for."""
+
+    job_id: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobSeen:
     """One job as ``GET /jobs/{id}`` shows it."""
 
@@ -117,6 +126,7 @@ class Evidence:
     events: Sequence[EventSeen]
     calls: Sequence[CallSeen]
     faults: Sequence[FaultSeen] = ()
+    pauses: Sequence[Paused] = ()
     strangers: Sequence[str] = ()
     documents: Mapping[str, Any] | None = None
     sampled: frozenset[str] = field(default_factory=frozenset)

@@ -1,7 +1,7 @@
 """Clients of a run: they submit with a key, repeat as a real client would until they are answered, and cancel some.
 
 A 202 is written to the journal the moment it is read. The same key is repeated after a 503, a broken connection or
-no answer in time, so whatever was accepted is known by the end.
+no answer in time, so whatever was accepted is known by the end. Where the API can pause, some are paused a while.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from tests.chaos.workload import job_body, marker
 CLIENTS = 16
 REQUEST_TIMEOUT_S = 8.0
 CANCEL_SHARE = 0.08
+PAUSE_SHARE = 0.05
 TWIN_SHARE = 0.05
 _LONGEST_WAIT_S = 2.0
 
@@ -40,6 +41,7 @@ class Load:
     accepted: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     posts: int = 0
+    can_pause: bool = False
     _next: int = 0
 
     async def submit(self, jobs: int, *, over_s: float) -> list[str]:
@@ -64,8 +66,20 @@ class Load:
                 return None
         if chance.random() < self.cancel_share:
             await asyncio.sleep(chance.choice((0.0, 0.02, 0.1, 0.5, 2.0)))
-            await self._cancel(session, ids[0], chance)
+            await self._steer(session, ids[0], "cancel", chance)
+        elif self.can_pause and chance.random() < PAUSE_SHARE:
+            await self._steer(session, ids[0], "pause", chance)
+            await asyncio.sleep(chance.choice((0.0, 0.5, 3.0)))
+            self.journal.note("resuming", job_id=ids[0])
+            await self._steer(session, ids[0], "resume", chance)
         return ids[0]
+
+    async def look_what_it_can(self) -> None:
+        """Ask the API whether it can pause jobs."""
+        where = self.api.removesuffix("/api/v1") + "/openapi.json"
+        async with client(self.api_key) as session, session.get(where) as response:
+            paths = orjson.loads(await response.read())["paths"]
+        self.can_pause = "/api/v1/jobs/{job_id}/pause" in paths
 
     async def _post(self, session: aiohttp.ClientSession, number: int, chance: random.Random) -> str:
         headers = {"idempotency-key": f"chaos-{self.seed}-{number}", "content-type": "application/json"}
@@ -78,12 +92,12 @@ class Load:
         self.accepted.setdefault(job_id, marker(number))
         return job_id
 
-    async def _cancel(self, session: aiohttp.ClientSession, job_id: str, chance: random.Random) -> None:
+    async def _steer(self, session: aiohttp.ClientSession, job_id: str, how: str, chance: random.Random) -> None:
         # 409: it has ended already, perhaps by the first of several tries, whose answer was lost.
-        status, answer = await self._until_answered(session, f"/jobs/{job_id}/cancel", b"", {}, chance, {200, 409})
+        status, answer = await self._until_answered(session, f"/jobs/{job_id}/{how}", b"", {}, chance, {200, 409})
         if status not in {200, 409}:
-            self.refused.append(f"cancel of {job_id}: {status} {answer.get('code')}")
-        self.journal.note("cancel", job_id=job_id, status=status)
+            self.refused.append(f"{how} of {job_id}: {status} {answer.get('code')}")
+        self.journal.note(how, job_id=job_id, status=status)
 
     async def _until_answered(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import orjson
 
-from tests.chaos.evidence import Accepted, AttemptSeen, CallSeen, Cancelled, Evidence, FaultSeen, JobSeen
+from tests.chaos.evidence import Accepted, AttemptSeen, CallSeen, Cancelled, Evidence, FaultSeen, JobSeen, Paused
 from tests.chaos.history import lines
 from tests.chaos.load import client
 from tests.chaos.system import System
@@ -30,7 +31,8 @@ T = TypeVar("T")
 async def gather_evidence(system: System, faults: Sequence[FaultSeen], *, search: bool) -> Evidence:
     """Read everything. The run is over and has healed, or never will."""
     bootstrap = system.stack.endpoints.kafka_bootstrap
-    accepted, cancelled = clients_log(system.history / "clients.jsonl")
+    told = clients_log(system.history / "clients.jsonl")
+    accepted = told.accepted
     job_ids = sorted({one.job_id for one in accepted})
     async with client(system.api_key) as session:
         api = Api(session, system.api)
@@ -44,7 +46,8 @@ async def gather_evidence(system: System, faults: Sequence[FaultSeen], *, search
     events = await asyncio.to_thread(read_topic, bootstrap, system.topic("events"))
     return Evidence(
         accepted=accepted,
-        cancelled=cancelled,
+        cancelled=told.cancelled,
+        pauses=told.pauses,
         jobs=jobs,
         attempts=attempts,
         outputs=outputs_of(outputs),
@@ -57,15 +60,30 @@ async def gather_evidence(system: System, faults: Sequence[FaultSeen], *, search
     )
 
 
-def clients_log(path: Path) -> tuple[list[Accepted], list[Cancelled]]:
-    """Read what clients were told."""
-    accepted, cancelled = [], []
+@dataclass(slots=True)
+class Told:
+    """What clients were told."""
+
+    accepted: list[Accepted] = field(default_factory=list)
+    cancelled: list[Cancelled] = field(default_factory=list)
+    pauses: list[Paused] = field(default_factory=list)
+
+
+def clients_log(path: Path) -> Told:
+    """Read the clients' log."""
+    told = Told()
+    paused: dict[str, float] = {}
     for line in lines(path):
-        if line["what"] == "accepted":
-            accepted.append(Accepted(line["marker"], line["job_id"], line["at"]))
-        elif line["what"] == "cancel" and line["status"] == 200:
-            cancelled.append(Cancelled(line["job_id"], line["at"]))
-    return accepted, cancelled
+        match line["what"]:
+            case "accepted":
+                told.accepted.append(Accepted(line["marker"], line["job_id"], line["at"]))
+            case "cancel" if line["status"] == 200:
+                told.cancelled.append(Cancelled(line["job_id"], line["at"]))
+            case "pause" if line["status"] == 200:
+                paused[line["job_id"]] = line["at"]
+            case "resuming" if line["job_id"] in paused:
+                told.pauses.append(Paused(line["job_id"], paused[line["job_id"]], line["at"]))
+    return told
 
 
 def calls_log(path: Path) -> list[CallSeen]:

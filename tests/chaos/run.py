@@ -102,6 +102,7 @@ async def _run_on(system: System, order: Order) -> Report:
     tail = Tail(endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
     clients = Journal(system.history / "clients.jsonl")
     load = Load(system.api, system.api_key, order.seed, clients)
+    await load.look_what_it_can()
     nemesis = Nemesis(system)
     try:
         async with asyncio.TaskGroup() as group:

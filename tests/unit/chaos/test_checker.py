@@ -16,6 +16,7 @@ from tests.chaos.evidence import (
     FaultSeen,
     JobSeen,
     OutputSeen,
+    Paused,
 )
 
 RESERVED = 900
@@ -178,6 +179,10 @@ BROKEN: dict[str, tuple[Breakage, tuple[str, str]]] = {
     "an attempt after a cancel": (
         lambda e: replace(e, attempts={**e.attempts, "job-4": [_attempt("job-4", 1, "failed", 12.5)]}),
         ("P8", "job-4"),
+    ),
+    "an attempt while paused": (
+        lambda e: replace(e, pauses=[Paused("job-2", 12.0, 14.0)]),
+        ("P8", "job-2"),
     ),
     "a lost settle": (_row("job-1", 1, state="reserved", request_id=None, cost_nanos=None), ("P3", "job-1")),
     "a call without a row": (lambda e: replace(e, calls=[*e.calls, _call("m1", 2, 11.5)]), ("P3", "job-1")),
