@@ -33,6 +33,8 @@ from ingestion.servicehealth import ServiceHealth
 from ingestion.services import Opening, Services
 from ingestion.submit import Limits, SubmitRoutes
 from persistence.elastic import SearchProbe
+from persistence.postgres.dead_letters import PostgresDeadLetters
+from persistence.postgres.errors import PostgresErrors
 from persistence.postgres.installation import wait_for_installation
 from persistence.postgres.jobs import PostgresJobStore
 from persistence.postgres.keys import PostgresKeyStore
@@ -90,7 +92,17 @@ class _Backend:
             now=lambda: datetime.now(UTC),
         )
         opening.open(
-            Services(keys, jobs, submit, polls, self._catalogue, self._optional.search, self._optional.announcer)
+            Services(
+                keys,
+                jobs,
+                submit,
+                polls,
+                self._catalogue,
+                self._optional.search,
+                self._optional.announcer,
+                PostgresDeadLetters(pool, shards=installation.shards, prefix=settings.installation),
+                PostgresErrors(pool),
+            )
         )
         health.need(PostgresProbe(pool))
         health.started = True

@@ -19,6 +19,7 @@ from ingestion.answers import Answer, RequestIds, send_answer, send_problem
 from ingestion.docs import add_docs
 from ingestion.httpmetrics import HttpMetrics
 from ingestion.openapi import build_document
+from ingestion.operator_routes import router as operator_router
 from ingestion.problems import document, parameter_fault, raw_headers, refuse
 from ingestion.routes import router
 from ingestion.servicehealth import HEALTH_PATH, ServiceHealth
@@ -145,6 +146,7 @@ def build_fastapi(opening: Opening, metrics: HttpMetrics, version: str) -> FastA
     )
     app.state.opening = opening
     app.include_router(router)
+    app.include_router(operator_router)
     add_docs(app, build_document(app, version))
 
     def told_by(problem_of: Callable[[Any], RequestError]) -> ExceptionHandler:

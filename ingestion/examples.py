@@ -110,6 +110,42 @@ _RECIPE: Final[dict[str, Any]] = {
     "newest": True,
 }
 _OBJECT_SCHEMA: Final = {"type": "object", "required": ["body"], "properties": {"body": {"type": "string"}}}
+_LETTER: Final[dict[str, Any]] = {
+    "id": 42,
+    "state": "open",
+    "stage": "output_validation",
+    "topic": "headrace.completions",
+    "partition": 2,
+    "offset": 1017,
+    "job_id": _JOB,
+    "reason": "not a Completion message: attempt: missing",
+    "exception": "UndecodableMessage",
+    "count": 1,
+    "edited": False,
+    "size_bytes": 311,
+    "created_at": "2026-11-21T10:00:01.134456Z",
+    "ended_at": None,
+}
+_LETTER_DETAIL: Final[dict[str, Any]] = {
+    **_LETTER,
+    "key": {"text": _JOB, "base64": None},
+    "value": {"text": "{}", "base64": None},
+    "original": {"text": "{}", "base64": None},
+    "headers": [{"name": "traceparent", "value": {"text": "00-…", "base64": None}}],
+}
+_ERRORS: Final[dict[str, Any]] = {
+    "errors": [
+        {
+            "job_id": _JOB,
+            "stage": "output_validation",
+            "kind": "UndecodableMessage",
+            "detail": "not a Completion message: attempt: missing",
+            "count": 1,
+            "first_at": "2026-11-21T10:00:01.134456Z",
+            "last_at": "2026-11-21T10:00:01.134456Z",
+        }
+    ]
+}
 
 RESPONSE_EXAMPLES: Final[dict[tuple[str, str], Any]] = {
     ("post", "/api/v1/jobs"): {"id": _JOB, "state": "queued", "recipe": "ticket-triage@1.0.0", "links": _LINKS},
@@ -141,6 +177,13 @@ RESPONSE_EXAMPLES: Final[dict[tuple[str, str], Any]] = {
         "name": "ticket-triage",
         "versions": [{**_RECIPE, "input_schema": _OBJECT_SCHEMA, "output_schema": {"type": "object"}}],
     },
+    ("get", "/api/v1/dead-letters"): {"dead_letters": [_LETTER], "next_before": None},
+    ("get", "/api/v1/dead-letters/{letter_id}"): _LETTER_DETAIL,
+    ("put", "/api/v1/dead-letters/{letter_id}/value"): {**_LETTER_DETAIL, "edited": True},
+    ("post", "/api/v1/dead-letters/{letter_id}/replay"): {**_LETTER, "state": "replayed"},
+    ("post", "/api/v1/dead-letters/{letter_id}/discard"): {**_LETTER, "state": "discarded"},
+    ("get", "/api/v1/jobs/{job_id}/errors"): _ERRORS,
+    ("get", "/api/v1/errors"): _ERRORS,
     ("get", "/api/v1/search"): {
         "total": 1,
         "hits": [

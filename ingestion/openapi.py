@@ -67,7 +67,7 @@ def build_document(app: FastAPI, version: str) -> dict[str, Any]:
         version=version,
         description=_DESCRIPTION,
         routes=app.routes,
-        tags=[{"name": name} for name in ("jobs", "batches", "recipes", "search", "service")],
+        tags=[{"name": name} for name in ("jobs", "batches", "recipes", "search", "operations", "service")],
     )
     schemas = document["components"]["schemas"]
     _, definitions = models_json_schema([(model, "validation") for model in _PLAIN_MODELS], ref_template=_REF)

@@ -32,6 +32,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "method_not_allowed": Problem(405, "The method is not allowed here"),
     "request_timeout": Problem(408, "The body did not arrive in time"),
     "job_ended": Problem(409, "The job has already ended"),
+    "dead_letter_conflict": Problem(409, "The dead letter cannot be used so"),
     "input_too_large": Problem(413, "The input is too large"),
     "request_too_large": Problem(413, "The request is too large"),
     "batch_too_large": Problem(413, "The batch has too many jobs"),

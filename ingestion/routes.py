@@ -47,13 +47,15 @@ def _principal(*scopes: str) -> Any:
 
 Bound = Annotated[Services, Depends(_services)]
 JobsKey = Annotated[Principal, _principal("jobs")]
+OperatorKey = Annotated[Principal, _principal("operator")]
 RecipesKey = Annotated[Principal, _principal("jobs", "recipes")]
 Id = Annotated[UUID, Path(description="UUID")]
 
 router = APIRouter(prefix="/api/v1")
 
 
-def _json(body: Any, status: int = 200, **headers: str) -> Response:
+def json_answer(body: Any, status: int = 200, **headers: str) -> Response:
+    """Return an answer that no cache may keep."""
     return Response(
         orjson.dumps(body),
         status,
@@ -87,7 +89,7 @@ async def show_job(
     etag = views.job_etag(job)
     if if_none_match is not None and views.matches(if_none_match, etag):
         return Response(status_code=304, headers={"etag": etag, "cache-control": "no-cache"})
-    response = _json(views.job_detail(job), etag=etag)
+    response = json_answer(views.job_detail(job), etag=etag)
     response.headers["cache-control"] = "no-cache"
     return response
 
@@ -115,9 +117,9 @@ async def list_jobs(
     following = _to_cursor(page[-1].job_id) if len(found) > limit else None
     body = {"jobs": [views.job_summary(job) for job in page], "next_cursor": following}
     if following is None:
-        return _json(body)
+        return json_answer(body)
     url = request.url.include_query_params(cursor=following)
-    return _json(body, link=f'<{url.path}?{url.query}>; rel="next"')
+    return json_answer(body, link=f'<{url.path}?{url.query}>; rel="next"')
 
 
 @router.get(
@@ -132,7 +134,7 @@ async def list_attempts(job_id: Id, services: Bound, principal: JobsKey) -> Resp
     attempts = await services.jobs.attempts(principal.tenant_id, job_id)
     if attempts is None:
         raise _no_job()
-    return _json({"attempts": [views.attempt(attempt) for attempt in attempts]})
+    return json_answer({"attempts": [views.attempt(attempt) for attempt in attempts]})
 
 
 @router.post(
@@ -151,7 +153,7 @@ async def cancel_job(job_id: Id, services: Bound, principal: JobsKey) -> Respons
         raise refuse("job_ended", f"The job has ended as {job.state}; nothing is left to cancel.")
     if services.announcer is not None:
         await services.announcer.publish([job_id])
-    return _json(views.job_detail(job), etag=views.job_etag(job))
+    return json_answer(views.job_detail(job), etag=views.job_etag(job))
 
 
 @router.get(
@@ -166,7 +168,7 @@ async def show_batch(batch_id: Id, services: Bound, principal: JobsKey) -> Respo
     batch = await services.jobs.batch(principal.tenant_id, batch_id)
     if batch is None:
         raise refuse("not_found", "You have no batch with this id.")
-    return _json(views.batch(batch))
+    return json_answer(views.batch(batch))
 
 
 @router.get(
@@ -179,7 +181,7 @@ async def show_batch(batch_id: Id, services: Bound, principal: JobsKey) -> Respo
 async def list_recipes(services: Bound, principal: RecipesKey) -> Response:
     """Return every version of every recipe."""
     del principal
-    return _json({"recipes": recipe_list(services.catalogue)})
+    return json_answer({"recipes": recipe_list(services.catalogue)})
 
 
 @router.get(
@@ -195,7 +197,7 @@ async def show_recipe(name: str, services: Bound, principal: RecipesKey) -> Resp
     versions = recipe_versions(services.catalogue, name)
     if not versions:
         raise refuse("not_found", "There is no recipe of this name. GET /api/v1/recipes lists them.")
-    return _json({"name": name, "versions": versions})
+    return json_answer({"name": name, "versions": versions})
 
 
 @router.get(
@@ -219,7 +221,7 @@ async def search(
         total, hits = await services.search.search(principal.tenant_id, q, recipe=recipe, limit=limit)
     except SearchUnavailable as error:
         raise refuse("search_unavailable", "Search is not answering. Jobs and outputs are not affected.") from error
-    return _json({"total": total, "hits": [views.hit(hit) for hit in hits]})
+    return json_answer({"total": total, "hits": [views.hit(hit) for hit in hits]})
 
 
 def _no_job() -> Exception:

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from common.errors import RequestError
+from common.operator_ports import DeadLetters, Errors
 from common.ports import JobStore, Search
 from common.recipes import RecipeCatalogue
 from ingestion.keys import KeyRing
@@ -31,6 +32,8 @@ class Services:
     catalogue: RecipeCatalogue
     search: Search | None = None
     announcer: Announcer | None = None
+    letters: DeadLetters | None = None
+    errors: Errors | None = None
 
 
 class Opening:

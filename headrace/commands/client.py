@@ -45,6 +45,10 @@ class Api:
         """The same for POST; ``body`` is JSON unless a content type is given."""
         return self._ask("POST", path, body, {"content-type": JSON, **(headers or {})}, 0)
 
+    def put(self, path: str, body: bytes) -> Any:
+        """The same for PUT."""
+        return self._ask("PUT", path, body, {"content-type": JSON}, 0)
+
     def job(self, job_id: str, *, wait_s: int = 0) -> dict[str, Any]:
         """One job; with ``wait_s`` as soon as it has ended, or as it is by then."""
         found: dict[str, Any] = self.get(f"/jobs/{quote(job_id, safe='')}", {"wait": wait_s or None}, wait_s=wait_s)
