@@ -110,18 +110,19 @@ class ModelStage:
         except JobError as error:
             return _failed(prompt, prompt.attempt, error.code, error.detail)
         policy = recipe.step(prompt.step)
-        wish = _wish(policy.model, self._catalogue)
+        wish = _wish(prompt.model or policy.model, self._catalogue)
+        output_limit = prompt.max_output_tokens or policy.max_output_tokens
         decision = route(
             wish,
             self._catalogue,
             input_tokens_bound=prompt.input_tokens_bound,
-            max_output_tokens=policy.max_output_tokens,
+            max_output_tokens=output_limit,
         )
         if isinstance(decision, NoRoute):
             return Hold(self._parked(prompt, body, None, f"{decision.code}: {decision.reason}"))
         deployment = self._catalogue.get(decision.deployment)
         assert deployment is not None  # noqa: S101 - the router names deployments of this very catalogue
-        cap = min(policy.max_output_tokens, deployment.limits.max_output_tokens)
+        cap = min(output_limit, deployment.limits.max_output_tokens)
         amount = reservation(deployment.price, prompt.input_tokens_bound, cap)
         call = Call(prompt, body, recipe, policy, deployment, cap, amount)
         async with self._slots[deployment.alias].taken(prompt):

@@ -1,21 +1,28 @@
 """The validation stage: completion in, verdict out; for a re-ask, the step again with what was wrong.
 
-Every verdict goes to ``verdicts`` for the record. A re-ask travels beside it as data; prompt_engine words it.
+Every verdict goes to ``verdicts`` for the record. A re-ask travels beside it as data; prompt_engine words it. The
+input is read only for recipes that have checks of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from common.contracts import Completion, FailedAnswer, Reask, Step, Verdict, VerdictKind, ViolationNote, decode
-from common.errors import JobError, PoisonError, RecipeError
+from common.errors import JobError, PoisonError, RecipeError, StrictJsonError
 from common.kafka.consumer import Delivery
 from common.kafka.producer import Record
 from common.outcomes import Forward, Outcome, Reject
 from common.pipeline import STEPS_OF, Topic
+from common.ports import InputStore
+from common.recipes import Recipe
+from common.recipes.checks import run_checks
+from common.recipes.manifest import Step as StepPolicy
 from common.recipes.shelf import RecipeShelf
-from common.schema import dump_json
+from common.schema import Violation, dump_json, parse_json
 from output_validation.extract import extract
 from output_validation.extraction import Extraction
-from output_validation.verdict import Decision, History, Limits, decide
+from output_validation.metrics import VerdictMetrics
+from output_validation.verdict import Decision, History, Limits, decide, fingerprints
 
 # What of a wrong answer travels back: the wording shows its beginning and its end.
 _PREVIOUS_CHARS = 16_000
@@ -25,32 +32,67 @@ _NOTES = 20
 class ValidationStage:
     """``common.runner.BatchStage``."""
 
-    def __init__(self, shelf: RecipeShelf) -> None:
+    def __init__(self, shelf: RecipeShelf, inputs: InputStore, metrics: VerdictMetrics) -> None:
         self._shelf = shelf
+        self._inputs = inputs
+        self._metrics = metrics
 
     async def handle(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
-        """Judge a batch. Raises DatabaseUnavailable when a recipe cannot be read."""
-        return [await self._judged(delivery) for delivery in batch]
+        """Judge a batch. Raises DatabaseUnavailable when a recipe or an input cannot be read."""
+        outcomes: list[Outcome | None] = [None] * len(batch)
+        known: dict[int, tuple[Completion, Recipe, StepPolicy]] = {}
+        for place, delivery in enumerate(batch):
+            try:
+                completion = decode(Completion, delivery.value)
+            except PoisonError as poison:
+                outcomes[place] = Reject(str(poison), type(poison).__name__)
+                continue
+            try:
+                recipe = await self._shelf.recipe(completion.recipe_hash)
+                known[place] = completion, recipe, recipe.step(completion.step)
+            except (JobError, RecipeError) as error:
+                failure = FailedAnswer(code=getattr(error, "code", "recipe_unusable"), detail=str(error))
+                outcomes[place] = _forward(completion, None, Decision(VerdictKind.REJECT, failure=failure))
+        wanted = [completion.job_id for completion, recipe, _ in known.values() if recipe.checks and completion.text]
+        inputs = await self._inputs.inputs(wanted) if wanted else {}
+        for place, (completion, recipe, policy) in known.items():
+            outcomes[place] = self._judged(completion, recipe, policy, inputs)
+        return [outcome for outcome in outcomes if outcome is not None]
 
-    async def _judged(self, delivery: Delivery) -> Outcome:
-        try:
-            completion = decode(Completion, delivery.value)
-        except PoisonError as poison:
-            return Reject(str(poison), type(poison).__name__)
-        try:
-            recipe = await self._shelf.recipe(completion.recipe_hash)
-            policy = recipe.step(completion.step)
-        except (JobError, RecipeError) as error:
-            failure = FailedAnswer(code=getattr(error, "code", "recipe_unusable"), detail=str(error))
-            return _forward(completion, None, Decision(VerdictKind.REJECT, failure=failure))
+    def _judged(
+        self, completion: Completion, recipe: Recipe, policy: StepPolicy, inputs: Mapping[UUID, bytes]
+    ) -> Outcome:
         extraction = extract(completion.text, recipe.output) if completion.text is not None else None
+        error = completion.error
+        checks: tuple[Violation, ...] = ()
+        if error is None and recipe.checks and extraction is not None and extraction.ok:
+            try:
+                checks = run_checks(recipe.checks, parse_json(inputs[completion.job_id]), extraction.value).violations
+            except KeyError:
+                error = FailedAnswer(code="input_missing", detail="the job's input is no longer stored")
+            except StrictJsonError as unreadable:
+                error = FailedAnswer(code="input_unreadable", detail=str(unreadable))
         decision = decide(
             extraction,
             finish_reason=completion.finish_reason,
-            error=completion.error,
-            history=History(attempts=completion.attempt, reasks=completion.reasks),
-            limits=Limits(max_attempts=policy.max_attempts, max_reasks=policy.max_reasks),
+            error=error,
+            history=History(
+                attempts=completion.attempt,
+                reasks=completion.reasks,
+                model=completion.model,
+                faults=completion.faults,
+                max_output_tokens=completion.max_output_tokens,
+            ),
+            limits=Limits(
+                max_attempts=policy.max_attempts,
+                max_reasks=policy.max_reasks,
+                escalate_to=policy.escalate_to,
+                max_output_tokens=policy.max_output_tokens,
+                max_output_tokens_if_cut=policy.max_output_tokens_if_cut,
+            ),
+            checks=checks,
         )
+        self._metrics.judged(recipe.name, completion.model or policy.model, decision.kind, extraction)
         return _forward(completion, extraction, decision)
 
 
@@ -74,11 +116,22 @@ def _forward(completion: Completion, extraction: Extraction | None, decision: De
         repairs=tuple(repair.kind.value for repair in extraction.repairs) if extraction else (),
     )
     records = [Record(Topic.VERDICTS, key, verdict.model_dump_json(exclude_none=True).encode())]
-    if decision.kind is VerdictKind.REASK:
-        again = Step(
-            **completion.reference(completion.next_attempt) | {"reasks": completion.reasks + 1},
-            reask=Reask(previous_answer=(completion.text or "")[:_PREVIOUS_CHARS], violations=notes),
-        )
-        value = again.model_dump_json(exclude_none=True).encode()
+    if decision.kind in (VerdictKind.REASK, VerdictKind.ESCALATE):
+        value = _next_step(completion, decision, notes).model_dump_json(exclude_none=True).encode()
         records.append(Record(STEPS_OF[completion.lane], key, value))
     return Forward(tuple(records))
+
+
+def _next_step(completion: Completion, decision: Decision, notes: tuple[ViolationNote, ...]) -> Step:
+    """Return the step of the next attempt: with what was wrong, or asked anew of a model or with more room."""
+    asked_again = decision.kind is VerdictKind.REASK
+    changes = {
+        "reasks": completion.reasks + asked_again,
+        "model": decision.model,
+        "max_output_tokens": decision.max_output_tokens,
+        "faults": fingerprints(decision.violations) if asked_again else (),
+    }
+    reask = None
+    if not decision.anew:
+        reask = Reask(previous_answer=(completion.text or "")[:_PREVIOUS_CHARS], violations=notes)
+    return Step(**completion.reference(completion.next_attempt) | changes, reask=reask)

@@ -27,7 +27,7 @@ _WORDED_OTHERWISE: Final[dict[str, bool | None]] = {
 }
 _NOT_A_NUMBER: Final = frozenset({"NaN", "nan", "NAN", "-NaN"})
 _INFINITE: Final = re.compile(r"[+-]?(?:Infinity|inf|Inf|INFINITY)\Z")
-_PLACEHOLDERS: Final = re.compile(r"\.{2,}|…|N/?A\Z|TBD\Z|TODO\Z|undefined_.*", re.IGNORECASE)
+_PLACEHOLDERS: Final = re.compile(r"\.{2,}|…|N/?A\Z|undefined_.*", re.IGNORECASE)
 
 
 def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | None]:

@@ -1,8 +1,10 @@
-"""Decides about one attempt: accept, ask again, or reject. A pure function of the answer, its reading and history.
+"""Decides about one attempt: accept, ask again, escalate to the next model, or reject. Pure.
 
-The codes of rejections are public and stable. Escalation to another model is not decided here yet.
+A function of the answer, its reading, the recipe's limits and the history. The codes of rejections are public
+and stable.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,32 +13,63 @@ from common.schema import Violation
 from output_validation.extraction import Extraction
 
 LENGTH: Final = "length"
+TRUNCATED: Final = "truncated"
 REFUSALS: Final = {"refusal": "model_refused", "content_filter": "content_filtered"}
+_MAX_FINGERPRINTS: Final = 20
+_MAX_FINGERPRINT_CHARS: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a step allows: paid calls in all, and how many of them may be re-asks."""
+    """What a step allows: paid calls in all, re-asks among them, models to escalate to, and its output limits."""
 
     max_attempts: int = 4
     max_reasks: int = 1
+    escalate_to: tuple[str, ...] = ()
+    max_output_tokens: int = 1024
+    max_output_tokens_if_cut: int | None = None
+
+    @property
+    def raised_output_tokens(self) -> int:
+        """Return the output limit of an attempt that follows one that was cut off."""
+        return max(self.max_output_tokens, self.max_output_tokens_if_cut or 2 * self.max_output_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was spent on this step so far: paid calls including this one, and re-asks among them."""
+    """What was spent on this step so far: paid calls including this one, re-asks among them, and with whom.
+
+    ``model``: whom the step was escalated to, if it was. ``faults``: fingerprints of what was wrong with the same
+    model's previous answer. ``max_output_tokens``: the raised limit this attempt had, if it was raised.
+    """
 
     attempts: int = 1
     reasks: int = 0
+    model: str | None = None
+    faults: tuple[str, ...] = ()
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict. ``failure`` only with REJECT; ``violations`` are what a re-ask is to be worded from."""
+    """The verdict. ``failure`` only with REJECT; ``violations`` are what a re-ask is to be worded from.
+
+    ``model``: whom the next attempt asks. ``max_output_tokens``: its output limit, where it was raised.
+    ``anew``: it is asked as if for the first time, without the answer that was given.
+    """
 
     kind: VerdictKind
     violations: tuple[Violation, ...] = ()
     failure: FailedAnswer | None = None
+    model: str | None = None
+    max_output_tokens: int | None = None
+    anew: bool = False
+
+
+def fingerprints(violations: Sequence[Violation]) -> tuple[str, ...]:
+    """Return what tells an error that is made again: place and keyword."""
+    found = dict.fromkeys(f"{v.pointer}:{v.keyword}"[:_MAX_FINGERPRINT_CHARS] for v in violations)
+    return tuple(found)[:_MAX_FINGERPRINTS]
 
 
 def decide(
@@ -46,33 +79,65 @@ def decide(
     error: FailedAnswer | None,
     history: History,
     limits: Limits,
+    checks: Sequence[Violation] = (),
 ) -> Decision:
     """Return what is to become of an attempt.
 
-    ``extraction`` is None only where there was no text to read. ``error`` is a provider's failure, whose own
-    retries are over: it is passed on with its code. A refusal is never asked again: the same words bring the
-    same answer. A value that satisfies the schema is accepted even if the answer was cut off after it.
+    ``extraction`` is None only where there was no text to read. ``checks`` are the recipe's own that do not hold.
+    ``error`` is a provider's failure, whose own retries are over: it is passed on with its code. A refusal is
+    never asked again: the same words bring the same answer. A value that satisfies the schema is accepted even if
+    the answer was cut off after it. A model that repeats an error is not asked a third time.
     """
     if error is not None:
         return _reject(error.code, error.detail)
     if finish_reason in REFUSALS:
         return _reject(REFUSALS[finish_reason], "the model would not answer; change the input or the recipe")
-    if extraction is not None and extraction.ok:
+    if extraction is not None and extraction.ok and not checks:
         return Decision(VerdictKind.ACCEPT)
-    violations = _faults(extraction, finish_reason)
-    if history.reasks < limits.max_reasks and history.attempts < limits.max_attempts:
-        return Decision(VerdictKind.REASK, violations)
-    code = "answer_truncated" if finish_reason == LENGTH else "answer_invalid"
-    return _reject(code, _summed_up(violations, history), violations)
+    violations = _faults(extraction, finish_reason, checks)
+    if history.attempts >= limits.max_attempts:
+        return _rejected(violations, finish_reason, history)
+    repeated = not set(history.faults).isdisjoint(fingerprints(violations))
+    if history.reasks < limits.max_reasks and not repeated:
+        return _asked_again(violations, finish_reason, history, limits)
+    following = _next_model(history.model, limits.escalate_to)
+    if following is None:
+        return _rejected(violations, finish_reason, history)
+    raised = limits.raised_output_tokens if finish_reason == LENGTH else history.max_output_tokens
+    return Decision(VerdictKind.ESCALATE, violations, model=following, max_output_tokens=raised, anew=True)
 
 
-def _faults(extraction: Extraction | None, finish_reason: str | None) -> tuple[Violation, ...]:
+def _asked_again(
+    violations: tuple[Violation, ...], finish_reason: str | None, history: History, limits: Limits
+) -> Decision:
+    current = history.max_output_tokens or limits.max_output_tokens
+    if finish_reason == LENGTH and limits.raised_output_tokens > current:
+        raised = limits.raised_output_tokens
+        return Decision(VerdictKind.REASK, violations, model=history.model, max_output_tokens=raised, anew=True)
+    return Decision(VerdictKind.REASK, violations, model=history.model, max_output_tokens=history.max_output_tokens)
+
+
+def _next_model(model: str | None, escalate_to: tuple[str, ...]) -> str | None:
+    place = escalate_to.index(model) + 1 if model in escalate_to else 0
+    return escalate_to[place] if place < len(escalate_to) else None
+
+
+def _faults(
+    extraction: Extraction | None, finish_reason: str | None, checks: Sequence[Violation]
+) -> tuple[Violation, ...]:
+    if extraction is not None and extraction.ok:
+        return tuple(checks)
     if finish_reason == LENGTH:
         # What a cut-off answer lacks says nothing; that it was too long does.
-        return (Violation("", "truncated", "the answer was cut off at the output limit"),)
+        return (Violation("", TRUNCATED, "the answer was cut off at the output limit"),)
     if extraction is None:
         return (Violation("", "json", "the answer is empty"),)
     return extraction.violations
+
+
+def _rejected(violations: tuple[Violation, ...], finish_reason: str | None, history: History) -> Decision:
+    cut = finish_reason == LENGTH and violations[0].keyword == TRUNCATED
+    return _reject("answer_truncated" if cut else "answer_invalid", _summed_up(violations, history), violations)
 
 
 def _summed_up(violations: tuple[Violation, ...], history: History) -> str:

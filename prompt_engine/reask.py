@@ -62,6 +62,8 @@ def _line(violation: Violation, schema: Json) -> str:
         return pointer + imperative.format(expected=_shown(violation.expected), actual=_shown(violation.actual))
     if violation.keyword == "json":
         return f"send one {_noun(schema)}{_members(schema)} ({violation.message})"
+    if violation.keyword == "check":
+        return pointer + violation.message
     part = _part(schema, violation.pointer)
     return f"{pointer}{violation.message}{'; it must satisfy ' + part if part else ''}"
 

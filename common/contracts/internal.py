@@ -45,6 +45,9 @@ class StepRef(_Frozen):
     batch_id: UUID | None = None
     deadline_ms: int | None = Field(default=None, description="Unix milliseconds; no call starts after it.")
     budgeted: bool = Field(default=False, description="The job has a budget row of its own.")
+    model: str | None = Field(default=None, description="Escalated to: asked instead of the recipe's model.")
+    max_output_tokens: int | None = Field(default=None, description="Raised after an answer was cut off.")
+    faults: tuple[str, ...] = Field(default=(), description="What was wrong with this model's previous answer.")
     passed: int = Field(default=0, ge=0, description="Attempts up to this number are over: a re-ask is a later one.")
 
     @property

@@ -20,17 +20,44 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=127)]
+
+
 class Step(_Frozen):
     """One step: an identifier, and the model policy of its attempts."""
 
     id: Identifier
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=127)] = Field(
-        default="default", description="Alias of a deployment, or a tier, in models.toml."
+    model: ModelName = Field(default="default", description="Alias of a deployment, or a tier, in models.toml.")
+    escalate_to: Annotated[tuple[ModelName, ...], Field(strict=False, max_length=5)] = Field(
+        default=(), description="Models asked in turn when one repeats an error or its re-asks are used up."
     )
     max_output_tokens: int = Field(default=1024, ge=1, le=200_000)
+    max_output_tokens_if_cut: int | None = Field(
+        default=None, ge=1, le=200_000, description="Output limit after an answer was cut off; else twice the limit."
+    )
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_attempts: int = Field(default=4, ge=1, le=20, description="Paid calls in all, provider failures too.")
     max_reasks: int = Field(default=1, ge=0, le=10, description="Times an answer may be sent back with its faults.")
+
+
+_Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class Check(_Frozen):
+    """What an output must hold beyond its schema: one of ``that``, ``unique``, ``values``, ``quotes``.
+
+    All four are expressions over ``input`` and ``output``. ``at`` and ``message`` are what the model is told.
+    """
+
+    name: Identifier
+    at: Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=200)] = ""
+    message: Annotated[str, StringConstraints(max_length=300)] | None = None
+    that: _Expression | None = Field(default=None, description="Must be true.")
+    unique: _Expression | None = Field(default=None, description="A list in which nothing may stand twice.")
+    values: _Expression | None = Field(default=None, description="A value or list, all of it in ``within``.")
+    within: _Expression | None = None
+    quotes: _Expression | None = Field(default=None, description="A text or list, each found in ``source``.")
+    source: _Expression | None = None
 
 
 class Manifest(_Frozen):
@@ -40,6 +67,7 @@ class Manifest(_Frozen):
     version: Version
     description: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
     step: tuple[Step, ...] = Field(min_length=1)
+    check: tuple[Check, ...] = Field(default=(), max_length=50)
 
 
 def parse_manifest(text: str, origin: str) -> Manifest:
@@ -48,8 +76,9 @@ def parse_manifest(text: str, origin: str) -> Manifest:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{origin}/recipe.toml is not TOML: {error}. Mend that place.") from None
-    if isinstance(table.get("step"), list):
-        table["step"] = tuple(table["step"])
+    for name in ("step", "check"):
+        if isinstance(table.get(name), list):
+            table[name] = tuple(table[name])
     try:
         manifest = Manifest.model_validate(table)
     except ValidationError as error:
@@ -68,8 +97,8 @@ def _worded(fault: Any, text: str, origin: str) -> str:
     where = f"{origin}/recipe.toml{_line(text, names[-1] if names else '')}"
     match fault["type"]:
         case "extra_forbidden":
-            model = Step if names[0] == "step" else Manifest
-            known = ", ".join(model.model_fields)
+            tables: dict[str, type[_Frozen]] = {"step": Step, "check": Check}
+            known = ", ".join(tables.get(names[0], Manifest).model_fields)
             return f"{where}: the key {key} is not known. Known here: {known}."
         case "missing" if key == "step":
             return f"{where}: there is no step. Add a [[step]] table with an id."

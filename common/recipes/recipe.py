@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Final
 
 from common.errors import RecipeError, SchemaError, StrictJsonError, TemplateError
-from common.recipes.manifest import Manifest, Step, parse_manifest
+from common.recipes.checks import CompiledCheck, compile_check
+from common.recipes.manifest import Check, Manifest, Step, parse_manifest
 from common.schema import CompiledSchema, Json, compile_schema, dump_json, parse_json
 from common.templates import CompiledTemplate, compile_template
 
@@ -40,6 +41,7 @@ class Recipe:
     prompt: CompiledTemplate = field(compare=False, repr=False)
     system: CompiledTemplate | None = field(compare=False, repr=False)
     examples: Mapping[str, Json] = field(compare=False, repr=False)
+    checks: tuple[CompiledCheck, ...] = field(compare=False, repr=False)
     files: Mapping[str, str] = field(compare=False, repr=False)
 
     @property
@@ -108,6 +110,7 @@ def from_bundle(bundle: Mapping[str, str], origin: str = "bundle") -> Recipe:
         prompt=_template(files, PROMPT_FILE, manifest, origin),
         system=_template(files, SYSTEM_FILE, manifest, origin) if SYSTEM_FILE in files else None,
         examples={name: _json(files, name, origin) for name in files if name.startswith(EXAMPLES_FOLDER)},
+        checks=tuple(_compiled_check(check, manifest, origin) for check in manifest.check),
         files=files,
     )
     _check_examples(recipe, origin)
@@ -167,6 +170,13 @@ def _template(files: Mapping[str, str], name: str, manifest: Manifest, origin: s
             f"{' and '.join(sorted(TEMPLATE_VARIABLES))}; write a member of the input as input.{unknown[0]}."
         )
     return template
+
+
+def _compiled_check(check: Check, manifest: Manifest, origin: str) -> CompiledCheck:
+    try:
+        return compile_check(check, f"{manifest.name}@{manifest.version}, check {check.name}")
+    except TemplateError as error:
+        raise RecipeError(f"{origin}/{MANIFEST_FILE}: {error}") from None
 
 
 def _check_examples(recipe: Recipe, origin: str) -> None:

@@ -6,5 +6,13 @@ harm needs a process of its own.
 
 from common.templates.budget import DEFAULT_LIMITS, Limits
 from common.templates.compiled import CompiledTemplate, compile_template
+from common.templates.expression import CompiledExpression, compile_expression
 
-__all__ = ["DEFAULT_LIMITS", "CompiledTemplate", "Limits", "compile_template"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "CompiledExpression",
+    "CompiledTemplate",
+    "Limits",
+    "compile_expression",
+    "compile_template",
+]

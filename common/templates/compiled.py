@@ -1,11 +1,13 @@
 """Compiles a template and renders it to text within its budgets. Pure: no file, no clock, no settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, cast
 
 from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2 import TemplateError as JinjaError
+from jinja2.runtime import Undefined
 
 from common.errors import RenderError, TemplateError
 from common.templates.budget import DEFAULT_LIMITS, Budget, BudgetError, Limits
@@ -29,16 +31,38 @@ class CompiledTemplate:
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """Return the text. Raises RenderError naming the line and what is wrong."""
+        with self._explained():
+            return self._text(self._context(variables))
+
+    def evaluate(self, variables: Mapping[str, Any], name: str) -> Any:
+        """Return the value that the template sets ``name`` to, lists instead of generators. Raises RenderError."""
+        with self._explained():
+            context = self._context(variables)
+            self._text(context)
+            value = context.vars.get(name)
+            if isinstance(value, Undefined):
+                str(value)  # raises, naming it
+            return list(context.budget.counted(value)) if isinstance(value, Iterator) else value
+
+    def _context(self, variables: Mapping[str, Any]) -> BudgetedContext:
         context = cast("BudgetedContext", self._template.new_context(dict(variables)))
         context.budget = Budget(self._limits)
+        return context
+
+    def _text(self, context: BudgetedContext) -> str:
         left_chars = self._limits.output_chars
         parts: list[str] = []
+        for part in self._template.root_render_func(context):
+            left_chars -= len(part)
+            if left_chars < 0:
+                raise BudgetError(f"its text is longer than {self._limits.output_chars} characters")
+            parts.append(part)
+        return "".join(parts)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            for part in self._template.root_render_func(context):
-                left_chars -= len(part)
-                if left_chars < 0:
-                    raise BudgetError(f"its text is longer than {self._limits.output_chars} characters")
-                parts.append(part)
+            yield
         except UndefinedError as error:
             raise self._failed("undefined_variable", error) from None
         except (BudgetError, RecursionError) as error:
@@ -46,7 +70,6 @@ class CompiledTemplate:
         except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             # What a template's own expressions raise when an input is not as its author thought.
             raise self._failed("render_failed", error) from None
-        return "".join(parts)
 
     def _failed(self, code: str, error: Exception) -> RenderError:
         line = self._line(error.__traceback__)

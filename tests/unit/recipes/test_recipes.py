@@ -45,7 +45,9 @@ def test_a_folder_gives_a_recipe_with_defaults(tmp_path: Path) -> None:
     assert recipe.steps[0].model_dump() == {
         "id": "greet",
         "model": "default",
+        "escalate_to": (),
         "max_output_tokens": 1024,
+        "max_output_tokens_if_cut": None,
         "temperature": None,
         "max_attempts": 4,
         "max_reasks": 1,

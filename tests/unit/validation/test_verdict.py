@@ -3,8 +3,9 @@
 import pytest
 
 from common.contracts import FailedAnswer, VerdictKind
+from common.schema import Violation
 from output_validation import Extraction, extract
-from output_validation.verdict import Decision, History, Limits, decide
+from output_validation.verdict import Decision, History, Limits, decide, fingerprints
 
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 GOOD = extract('{"n": 1}', SCHEMA)
@@ -59,14 +60,15 @@ def test_a_second_re_ask_is_allowed_where_the_recipe_says_so() -> None:
     assert decided(BAD, history=History(2, 1), limits=Limits(max_reasks=2)).kind is VerdictKind.REASK
 
 
-def test_a_cut_off_answer_is_asked_again_to_be_shorter_then_rejected_as_such() -> None:
+def test_a_cut_off_answer_gets_more_room_then_is_rejected_as_such() -> None:
     cut = extract('{"n": 1', SCHEMA)
 
-    again = decided(cut, "length")
+    again = decided(cut, "length", limits=Limits(max_output_tokens=100))
     rejected = decided(cut, "length", history=History(2, 1))
 
     assert [v.keyword for v in again.violations] == ["truncated"]
     assert again.kind is VerdictKind.REASK
+    assert (again.anew, again.max_output_tokens) == (True, 200)
     assert rejected.failure is not None
     assert rejected.failure.code == "answer_truncated"
 
@@ -91,3 +93,49 @@ def test_a_failure_before_validation_keeps_its_code() -> None:
 
 def test_an_answer_without_text_is_asked_again() -> None:
     assert decided(None).kind is VerdictKind.REASK
+
+
+def test_where_the_limit_cannot_be_raised_a_cut_off_answer_is_asked_to_be_shorter() -> None:
+    decision = decided(
+        extract('{"n": 1', SCHEMA), "length", limits=Limits(max_output_tokens=100, max_output_tokens_if_cut=100)
+    )
+
+    assert (decision.kind, decision.anew, decision.max_output_tokens) == (VerdictKind.REASK, False, None)
+
+
+LADDER = Limits(max_reasks=3, escalate_to=("larger", "largest"))
+
+
+def test_a_repeated_error_escalates_at_once() -> None:
+    decision = decided(BAD, history=History(2, 1, faults=fingerprints(BAD.violations)), limits=LADDER)
+
+    assert decision.kind is VerdictKind.ESCALATE
+    assert (decision.model, decision.anew) == ("larger", True)
+
+
+def test_another_error_is_asked_again_of_the_same_model() -> None:
+    decision = decided(BAD, history=History(3, 1, model="larger", faults=("/m:enum",)), limits=LADDER)
+
+    assert (decision.kind, decision.model) == (VerdictKind.REASK, "larger")
+
+
+def test_used_up_re_asks_escalate_and_the_last_model_is_the_last() -> None:
+    used_up = History(3, 3, model="larger")
+    last = History(3, 3, model="largest")
+
+    assert decided(BAD, history=used_up, limits=LADDER).model == "largest"
+    assert decided(BAD, history=last, limits=LADDER).kind is VerdictKind.REJECT
+
+
+def test_a_repeated_error_is_rejected_where_nobody_else_can_be_asked() -> None:
+    repeated = History(2, 1, faults=fingerprints(BAD.violations))
+
+    assert decided(BAD, history=repeated, limits=Limits(max_reasks=3)).kind is VerdictKind.REJECT
+
+
+def test_a_check_that_does_not_hold_is_asked_again_like_any_fault() -> None:
+    fault = Violation("/n", "check", "make n the sum")
+
+    decision = decide(GOOD, finish_reason="stop", error=None, history=History(), limits=Limits(), checks=[fault])
+
+    assert (decision.kind, decision.violations) == (VerdictKind.REASK, (fault,))

@@ -1,0 +1,129 @@
+"""Checks beyond the schema, as recipes state them: cross-field, unique, from the input, quoted from the input. Pure.
+
+A check that does not hold is a violation like any of the schema's, and feeds the same re-ask.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from common.errors import RenderError, TemplateError
+from common.recipes.grounding import Span, find_quote
+from common.recipes.manifest import Check
+from common.schema import Json, Violation, dump_json
+from common.schema.violations import brief
+from common.templates import CompiledExpression, compile_expression
+
+CHECK: Final = "check"
+_VARIABLES: Final = frozenset({"input", "output"})
+_PARTNERS: Final[dict[str, str | None]] = {"that": None, "unique": None, "values": "within", "quotes": "source"}
+_MOST_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCheck:
+    """One check, ready to run. ``kind`` is the key of recipe.toml that states it."""
+
+    check: Check
+    kind: str
+    subject: CompiledExpression
+    partner: CompiledExpression | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What the checks of a recipe found, and where in its source each quote stands."""
+
+    violations: tuple[Violation, ...]
+    quotes: tuple[Span, ...]
+
+
+def compile_check(check: Check, name: str) -> CompiledCheck:
+    """Return ``check`` compiled. Raises TemplateError saying what is wrong with it; ``name`` is what it is called."""
+    kinds = [kind for kind in _PARTNERS if getattr(check, kind) is not None]
+    if len(kinds) != 1:
+        raise TemplateError(f"{name}: state exactly one of {', '.join(_PARTNERS)}")
+    kind = kinds[0]
+    wanted = _PARTNERS[kind]
+    stray = [key for key in ("within", "source") if key != wanted and getattr(check, key) is not None]
+    if stray or (wanted is not None and getattr(check, wanted) is None):
+        raise TemplateError(f"{name}: {kind} goes with {wanted or 'no other key'}")
+    subject = _expression(getattr(check, kind), name)
+    partner = _expression(getattr(check, wanted), name) if wanted is not None else None
+    return CompiledCheck(check, kind, subject, partner)
+
+
+def _expression(source: str, name: str) -> CompiledExpression:
+    compiled = compile_expression(source, name)
+    unknown = sorted(compiled.variables - _VARIABLES)
+    if unknown:
+        raise TemplateError(f"{name}: it reads {', '.join(unknown)}; a check knows input and output")
+    return compiled
+
+
+def run_checks(checks: Sequence[CompiledCheck], input_value: Json, output: Json) -> CheckReport:
+    """Return what does not hold between an input and an output that satisfies its schema."""
+    variables = {"input": input_value, "output": output}
+    violations: list[Violation] = []
+    quotes: list[Span] = []
+    for check in checks:
+        try:
+            fault = _fault(check, variables, quotes)
+        except RenderError as error:
+            fault = f"cannot be checked: {error}"
+        if fault is not None:
+            told = check.check.message or f"must pass the check {check.check.name}"
+            message = f"{told}: {fault}" if fault else told
+            violations.append(Violation(check.check.at, CHECK, message, expected=check.check.name))
+    return CheckReport(tuple(violations), tuple(quotes))
+
+
+def _fault(check: CompiledCheck, variables: Mapping[str, Any], quotes: list[Span]) -> str | None:
+    """Return what is wrong, empty if the check's own message says it all, None if nothing is."""
+    subject = check.subject.evaluate(variables)
+    partner = check.partner.evaluate(variables) if check.partner is not None else None
+    match check.kind:
+        case "that":
+            return None if subject else ""
+        case "unique":
+            return _repeated(_items(subject))
+        case "values":
+            allowed = {dump_json(each) for each in _items(partner)}
+            strays = [each for each in _items(subject) if dump_json(each) not in allowed]
+            return f"{_named(strays)} is not among them" if strays else None
+        case _:
+            return _not_found(_items(subject), partner, quotes)
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    return list(value.values()) if isinstance(value, dict) else [value]
+
+
+def _repeated(items: Sequence[Any]) -> str | None:
+    seen: set[bytes] = set()
+    repeated = []
+    for item in items:
+        text = dump_json(item)
+        if text in seen:
+            repeated.append(item)
+        seen.add(text)
+    return f"{_named(repeated)} stands twice" if repeated else None
+
+
+def _not_found(items: Sequence[Any], source: Any, quotes: list[Span]) -> str | None:
+    text = source if isinstance(source, str) else dump_json(source).decode()
+    missing = []
+    for item in items:
+        span = find_quote(item, text) if isinstance(item, str) else None
+        if span is None:
+            missing.append(item)
+        else:
+            quotes.append(span)
+    return f"{_named(missing)} does not stand in the source" if missing else None
+
+
+def _named(values: Sequence[Any]) -> str:
+    shown = ", ".join(dump_json(brief(value)).decode() for value in values[:_MOST_NAMED])
+    return shown if len(values) <= _MOST_NAMED else f"{shown} and {len(values) - _MOST_NAMED} more"

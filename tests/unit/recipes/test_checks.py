@@ -1,0 +1,86 @@
+"""A recipe states what an output must hold beyond its schema; each fault is a violation like any other."""
+
+from typing import Any
+
+import pytest
+
+from common.errors import TemplateError
+from common.recipes.checks import CheckReport, compile_check, run_checks
+from common.recipes.grounding import find_quote
+from common.recipes.manifest import Check
+
+INPUT = {"text": "The kettle boils dry.\nIt cost 12 “euros”.", "skus": ["a", "b"]}
+OUTPUT = {
+    "lines": [{"sku": "a", "amount": 2.5}, {"sku": "b", "amount": 1.5}],
+    "total": 4.0,
+    "quotes": ["boils dry. It cost"],
+}
+
+
+def checked(output: Any = OUTPUT, **keys: str) -> CheckReport:
+    check = Check.model_validate({"name": "some-check", "at": "/total", **keys})
+    return run_checks([compile_check(check, "r@1.0.0")], INPUT, output)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"that": "((output.lines | sum(attribute='amount')) - output.total) | abs < 0.005"},
+        {"unique": "output.lines | map(attribute='sku')"},
+        {"values": "output.lines | map(attribute='sku')", "within": "input.skus"},
+        {"quotes": "output.quotes", "source": "input.text"},
+        {"that": "output.quotes[0] | wordcount <= 10"},
+    ],
+)
+def test_what_holds_is_no_violation(keys: dict[str, str]) -> None:
+    assert checked(**keys).violations == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"that": "output.total == 5", "message": "make total the sum"}, "make total the sum"),
+        ({"unique": "[1, 2, 1]"}, "1 stands twice"),
+        ({"values": "['a', 'z']", "within": "input.skus"}, '"z" is not among them'),
+        ({"quotes": "['boils over']", "source": "input.text"}, '"boils over" does not stand in the source'),
+        ({"that": "output.nothing > 1"}, "cannot be checked"),
+    ],
+)
+def test_what_does_not_hold_says_so_at_its_place(keys: dict[str, str], said: str) -> None:
+    (violation,) = checked(**keys).violations
+
+    assert violation.pointer == "/total"
+    assert violation.keyword == "check"
+    assert said in violation.message
+
+
+def test_a_quote_is_found_with_its_offsets_though_its_spaces_and_quotes_differ() -> None:
+    (span,) = checked(quotes="output.quotes", source="input.text").quotes
+
+    assert INPUT["text"][span.start : span.end] == "boils dry.\nIt cost"
+    assert find_quote('12 "euros"', str(INPUT["text"])) is not None
+    assert find_quote("  ", "a  b") is None
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"that": "1", "unique": "[]"},
+        {"values": "[1]"},
+        {"quotes": "['a']", "within": "input"},
+        {"that": "secrets"},
+        {"that": "1 %}{{ 2"},
+        {"that": "output.__class__"},
+        {"that": "1 +"},
+    ],
+)
+def test_a_faulty_check_is_refused_when_the_recipe_is_read(keys: dict[str, str]) -> None:
+    with pytest.raises(TemplateError):
+        checked(**keys)
+
+
+def test_an_endless_expression_ends_at_its_budget() -> None:
+    (violation,) = checked(that="(range(100000) | list) * 1000000").violations
+
+    assert "cannot be checked" in violation.message

@@ -1,0 +1,123 @@
+"""The stage judges completions with the recipe that ships: its schema, and its checks against the input."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from common.contracts import Completion, Lane, Step, Verdict, VerdictKind, decode
+from common.kafka.consumer import Delivery
+from common.outcomes import Forward
+from common.pipeline import Topic
+from common.recipes import RecipeCatalogue, load_folder, shipped_recipes
+from common.recipes.shelf import RecipeShelf
+from common.schema import Violation
+from output_validation.metrics import VerdictMetrics
+from output_validation.stage import ValidationStage
+from prompt_engine.reask import word_reask
+
+RECIPE = load_folder(shipped_recipes() / "invoice-extract")
+INPUT = RECIPE.examples["examples/01-kettles.json"]
+RIGHT: dict[str, Any] = {
+    "seller": "Boil & Sons Ltd",
+    "currency": "EUR",
+    "lines": [
+        {"quote": "2 x Kettle, steel 79.80", "item": "Kettle", "amount": 79.8},
+        {"quote": "1 x Descaler 6.20", "item": "Descaler", "amount": 6.2},
+    ],
+    "total_quote": "Total due EUR 86.00",
+    "total": 86.0,
+}
+
+
+class Stored:
+    """The inputs and bundles of one job; ``common.ports.InputStore`` and ``RecipeBundles``."""
+
+    async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
+        return dict.fromkeys(job_ids, json.dumps(INPUT).encode())
+
+    async def bundle(self, content_hash: str) -> Mapping[str, str] | None:
+        return None
+
+
+async def judged(text: str | None, **fields: Any) -> tuple[Verdict, Step | None, CollectorRegistry]:
+    registry = CollectorRegistry()
+    shelf = RecipeShelf(RecipeCatalogue([RECIPE]), Stored())
+    completion = Completion(
+        tenant_id="t",
+        job_id=uuid4(),
+        step="extract",
+        attempt=fields.pop("attempt", 1),
+        lane=Lane.STANDARD,
+        recipe=RECIPE.reference,
+        recipe_hash=RECIPE.content_hash,
+        text=text,
+        finish_reason=fields.pop("finish_reason", "stop"),
+        **fields,
+    )
+    delivery = Delivery(
+        topic=Topic.COMPLETIONS,
+        name="completions",
+        partition=0,
+        offset=0,
+        key=b"",
+        value=completion.model_dump_json().encode(),
+        headers=(),
+    )
+    (outcome,) = await ValidationStage(shelf, Stored(), VerdictMetrics(registry)).handle([delivery])
+    assert isinstance(outcome, Forward)
+    steps = [decode(Step, record.value) for record in outcome.records[1:]]
+    return decode(Verdict, outcome.records[0].value), (steps[0] if steps else None), registry
+
+
+async def test_an_output_that_holds_against_its_input_is_accepted() -> None:
+    verdict, step, registry = await judged(f"```json\n{json.dumps(RIGHT)}\n```")
+
+    assert (verdict.verdict, step) == (VerdictKind.ACCEPT, None)
+    assert json.loads(verdict.output or "") == RIGHT
+    labels = {"recipe": "invoice-extract", "model": "default", "outcome": "repaired"}
+    assert registry.get_sample_value("headrace_output_validation_verdicts_total", labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "said"),
+    [
+        ({"total": 85.0}, "/total", "must add up to the total"),
+        ({"total_quote": "Total: 86 euros"}, "/total_quote", "word for word"),
+        ({"currency": "USD"}, "/currency", '"USD" is not among them'),
+    ],
+)
+async def test_what_does_not_hold_is_asked_again_in_words_of_the_recipe(
+    changes: dict[str, Any], pointer: str, said: str
+) -> None:
+    verdict, step, _ = await judged(json.dumps(RIGHT | changes))
+
+    assert verdict.verdict is VerdictKind.REASK
+    assert [note.pointer for note in verdict.violations] == [pointer]
+    assert step is not None
+    assert step.reask is not None
+    assert step.faults == (f"{pointer}:check",)
+    note = step.reask.violations[0]
+    faults = [Violation(note.pointer, note.keyword, note.message, note.expected, note.actual)]
+    assert said in word_reask(faults, step.reask.previous_answer, RECIPE.output.schema)[-1].content
+
+
+async def test_the_same_error_again_ends_the_job_where_nobody_else_can_be_asked() -> None:
+    wrong = json.dumps(RIGHT | {"total": 85.0})
+
+    verdict, step, _ = await judged(wrong, attempt=2, reasks=1, faults=("/total:check",))
+
+    assert (verdict.verdict, step) == (VerdictKind.REJECT, None)
+    assert verdict.failure is not None
+    assert verdict.failure.code == "answer_invalid"
+
+
+async def test_a_cut_off_answer_is_asked_for_anew_with_more_room() -> None:
+    verdict, step, _ = await judged(json.dumps(RIGHT)[:150], finish_reason="length")
+
+    assert verdict.verdict is VerdictKind.REASK
+    assert step is not None
+    assert (step.reask, step.max_output_tokens, step.reasks) == (None, 3600, 1)
