@@ -97,7 +97,11 @@ class PostgresLedger:
         for _ in range(_DEADLOCK_TRIES):
             try:
                 return await self._reserve_each(items)
-            except (asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError):
+            except asyncpg.UniqueViolationError:
+                await asyncio.sleep(0.01)
+            except DatabaseUnavailable as error:
+                if not isinstance(error.__cause__, asyncpg.DeadlockDetectedError):
+                    raise
                 await asyncio.sleep(0.01)
         raise DatabaseUnavailable("reservations keep colliding; the micro-batch is repeated")
 
