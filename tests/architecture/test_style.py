@@ -16,6 +16,7 @@ ISOLATION_POINTS = {
     "ingestion/app.py": "one request's bug is logged and answered, and does not spread",
     "ingestion/group_commit.py": "a batch that fails for its data is bisected",
     "model_layer/stage.py": "a bug in one call is recorded with its attempt",
+    "persistence/reconciler/reconciler.py": "a look that fails must not end the service that carries it",
     "persistence/relay/sessions.py": "closing a broken session must not hide why it broke",
 }
 IGNORING = re.compile(r"#\s*(noqa|type:\s*ignore)")
