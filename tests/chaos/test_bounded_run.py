@@ -9,8 +9,8 @@ from tests.chaos.run import HISTORY, Order, run
 
 pytestmark = pytest.mark.chaos
 
-MINUTES = 1.0
-JOBS = 350
+MINUTES = 1.5
+JOBS = 500
 
 
 @pytest.mark.timeout(360)
