@@ -1,0 +1,239 @@
+"""Rewrites a schema into what a provider's strict mode accepts, and reports what was dropped. Pure.
+
+Whatever is valid under the schema is valid under its converted form: keywords are dropped or widened, never
+narrowed; an optional member that must be required may be null instead (``without_nulls`` undoes it). References
+are inlined. The full schema is always checked afterwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from common.schema.profiles import SchemaProfile
+from common.schema.violations import Json, to_pointer
+
+_MAX_NODES: Final = 20_000
+_DEEPEST: Final = 60
+_OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """One keyword that is not in the converted schema: where it stood, and why it is not there."""
+
+    pointer: str
+    keyword: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """``schema``: the strict form, None where there is none (``dropped`` says why).
+
+    ``nullable``: where in it members stand that are required and may be null, and are optional in truth.
+    """
+
+    schema: dict[str, Any] | None
+    dropped: tuple[Dropped, ...]
+    nullable: tuple[str, ...] = ()
+
+
+class _NoStrictFormError(Exception):
+    """Converting would refuse what the schema allows."""
+
+    def __init__(self, pointer: str, keyword: str, reason: str) -> None:
+        super().__init__(reason)
+        self.dropped = Dropped(pointer, keyword, reason)
+
+
+def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
+    """Return ``schema`` as ``profile`` takes it. The order of keys and properties is kept."""
+    conversion = _Conversion(schema, profile)
+    try:
+        converted = conversion.node(schema, "", 1, ())
+        if profile.root_object and (converted.get("type") != "object" or "anyOf" in converted):
+            raise _NoStrictFormError("", "type", "the root must be an object without alternatives")
+    except _NoStrictFormError as error:
+        return Converted(None, (*conversion.dropped, error.dropped))
+    return Converted(converted, tuple(conversion.dropped), tuple(dict.fromkeys(conversion.nullable)))
+
+
+def without_nulls(value: Json, schema: Json) -> Json:
+    """Return ``value`` without the null members that the schema does not allow and does not require."""
+    if isinstance(value, list):
+        items = schema.get("items", True) if isinstance(schema, dict) else True
+        return [without_nulls(item, items) for item in value]
+    if not isinstance(value, dict) or not isinstance(schema, dict):
+        return value
+    declared, required = schema.get("properties", {}), schema.get("required", ())
+    kept = {}
+    for key, member in value.items():
+        part = declared.get(key, True)
+        if member is None and key in declared and key not in required and not _takes_null(part):
+            continue
+        kept[key] = without_nulls(member, part)
+    return kept
+
+
+def _takes_null(schema: Json) -> bool:
+    if not isinstance(schema, dict):
+        return schema is not False
+    types = schema.get("type")
+    if types is not None:
+        return "null" in ([types] if isinstance(types, str) else types)
+    if "const" in schema or "enum" in schema:
+        return None in (schema["enum"] if "enum" in schema else [schema["const"]])
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    return any(_takes_null(branch) for branch in branches) if branches else True
+
+
+@dataclass(slots=True)
+class _Conversion:
+    root: Json
+    profile: SchemaProfile
+    dropped: list[Dropped] = field(default_factory=list)
+    nullable: list[str] = field(default_factory=list)
+    nodes_left: int = _MAX_NODES
+    properties: int = 0
+    enum_values: int = 0
+
+    def node(self, schema: Json, pointer: str, level: int, seen: tuple[str, ...]) -> dict[str, Any]:
+        """Convert the schema at ``pointer``; ``seen`` are the references on the way to it."""
+        self.nodes_left -= 1
+        deepest = self.profile.max_levels or _DEEPEST
+        if self.nodes_left < 0 or level > deepest:
+            raise _NoStrictFormError(pointer, "depth", f"the schema nests deeper than {deepest}, or is far too large")
+        if schema is True or schema == {}:
+            if self.profile.all_required:
+                raise _NoStrictFormError(pointer, "type", "any value at all has no strict form")
+            return {}
+        if not isinstance(schema, Mapping):
+            raise _NoStrictFormError(pointer, "type", "a place where nothing is allowed has no strict form")
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            return self._inlined(schema, reference, pointer, level, seen)
+        converted: dict[str, Any] = {}
+        for keyword, value in schema.items():
+            self._keyword(converted, keyword, value, schema, pointer, level, seen)
+        if self._is_object(schema):
+            self._object(converted, schema, pointer)
+        return converted
+
+    def _inlined(
+        self, schema: Mapping[str, Any], reference: str, pointer: str, level: int, seen: tuple[str, ...]
+    ) -> dict[str, Any]:
+        if reference in seen:
+            raise _NoStrictFormError(pointer, "$ref", "the schema refers to itself")
+        target = _target(self.root, reference)
+        if target is None:
+            raise _NoStrictFormError(pointer, "$ref", f"{reference} is not within the schema")
+        for keyword in schema:
+            if keyword not in {"$ref", "description", "title", "$comment"}:
+                self._drop(pointer, keyword, "it stands beside a reference")
+        return self.node(target, pointer, level, (*seen, reference))
+
+    def _keyword(
+        self,
+        converted: dict[str, Any],
+        keyword: str,
+        value: Any,
+        schema: Mapping[str, Any],
+        pointer: str,
+        level: int,
+        seen: tuple[str, ...],
+    ) -> None:
+        here = pointer + to_pointer([keyword])
+        takes = self.profile.keywords
+        match keyword:
+            case "$defs" | "definitions" | "$schema" | "$id" | "$comment":
+                return  # inlined, or without meaning for an answer
+            case "anyOf" | "oneOf" if keyword == "anyOf" or "anyOf" not in schema:
+                branches = [self.node(each, f"{here}/{n}", level + 1, seen) for n, each in enumerate(value)]
+                converted["anyOf"] = branches
+                if keyword == "oneOf":
+                    self._drop(pointer, "oneOf", "at least one alternative instead of exactly one")
+            case "const" if self.profile.const_as_enum:
+                converted["enum"] = [value]
+            case "properties":
+                self.properties += len(value)
+                if self.properties > (self.profile.max_properties or self.properties):
+                    raise _NoStrictFormError(pointer, keyword, "it has too many properties")
+                converted["properties"] = {
+                    name: self.node(each, here + to_pointer([name]), level + 1, seen) for name, each in value.items()
+                }
+            case "items" if isinstance(value, Mapping | bool) and "prefixItems" not in schema:
+                if value is not True:
+                    converted["items"] = self.node(value, here, level + 1, seen)
+            case "required" | "additionalProperties":
+                return  # made for the whole object
+            case _ if keyword in takes and keyword not in {"items", "prefixItems", "anyOf"}:
+                self._plain(converted, keyword, value, pointer)
+            case _:
+                self._drop(pointer, keyword, "the provider does not take it")
+
+    def _plain(self, converted: dict[str, Any], keyword: str, value: Any, pointer: str) -> None:
+        profile = self.profile
+        if keyword == "format" and profile.formats is not None and value not in profile.formats:
+            self._drop(pointer, keyword, f"the provider does not take the format {value}")
+        elif keyword in {"exclusiveMinimum", "exclusiveMaximum"} and isinstance(value, bool):
+            self._drop(pointer, keyword, "it is a flag, as in draft 4")
+        elif keyword == "minItems" and profile.min_items is not None and value > profile.min_items:
+            converted[keyword] = profile.min_items
+            self._drop(pointer, keyword, f"lowered to {profile.min_items}")
+        else:
+            if keyword == "enum":
+                self.enum_values += len(value)
+                if self.enum_values > (profile.max_enum_values or self.enum_values):
+                    raise _NoStrictFormError(pointer, keyword, "it has too many enum values")
+            converted[keyword] = value
+
+    @staticmethod
+    def _is_object(schema: Mapping[str, Any]) -> bool:
+        types = schema.get("type")
+        return types == "object" or (isinstance(types, list) and "object" in types) or bool(_OBJECT_WORDS & set(schema))
+
+    def _object(self, converted: dict[str, Any], schema: Mapping[str, Any], pointer: str) -> None:
+        declared = converted.get("properties", {})
+        required = [name for name in schema.get("required", ()) if name in declared]
+        undeclared = [name for name in schema.get("required", ()) if name not in declared]
+        if undeclared:
+            self._drop(pointer, "required", f"{', '.join(undeclared)} is not among the properties")
+        others = schema.get("additionalProperties", True)
+        closed = others is False and "patternProperties" not in schema
+        if self.profile.closed and not closed:
+            raise _NoStrictFormError(pointer, "additionalProperties", "strict mode refuses members with other names")
+        if self.profile.all_required and len(required) < len(declared):
+            for name in declared:
+                if name not in required:
+                    declared[name] = _nullable(declared[name])
+                    self.nullable.append(f"{pointer}{to_pointer(['properties', name])}")
+                    self._drop(pointer, "required", f"{name} is optional; it is required there and may be null")
+            required = list(declared)
+        if required:
+            converted["required"] = required
+        if closed:
+            converted["additionalProperties"] = False
+        elif isinstance(others, Mapping):
+            self._drop(pointer, "additionalProperties", "members with other names are not described")
+
+    def _drop(self, pointer: str, keyword: str, reason: str) -> None:
+        self.dropped.append(Dropped(pointer, keyword, reason))
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    if _takes_null(schema):
+        return schema
+    if "enum" in schema or "const" in schema or "anyOf" in schema or not isinstance(schema.get("type"), str | list):
+        return {"anyOf": [schema, {"type": "null"}]}
+    types = schema["type"]
+    return {**schema, "type": [*([types] if isinstance(types, str) else types), "null"]}
+
+
+def _target(root: Json, reference: str) -> Json:
+    if not reference.startswith("#"):
+        return None
+    node: Any = root
+    for token in reference.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node

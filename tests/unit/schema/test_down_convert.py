@@ -1,0 +1,136 @@
+"""A converted schema is one the provider takes; whatever is valid under the original is valid under it."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.validation.instances import make_object
+from common.schema import PROFILES, SchemaProfile, check, check_schema, down_convert, without_nulls
+
+PROFILE_LIST = list(PROFILES.values())
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "name": {"$ref": "#/$defs/name"},
+        "kind": {"const": "note"},
+        "score": {"type": "number", "minimum": 0, "maximum": 1},
+        "when": {"type": "string", "format": "iri"},
+        "which": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+        "tags": {"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True},
+    },
+    "required": ["name", "kind", "score", "which", "tags"],
+    "additionalProperties": False,
+    "$defs": {"name": {"type": "string", "minLength": 1, "pattern": "^a"}},
+}
+
+
+def filled(value: Any, schema: Any) -> Any:
+    """Return an instance with its absent optional members as null, as strict mode makes a model write it."""
+    if isinstance(value, list):
+        return [filled(item, schema.get("items", {})) for item in value]
+    if not isinstance(value, dict):
+        return value
+    declared = schema.get("properties", {})
+    members = {key: filled(member, declared.get(key, {})) for key, member in value.items()}
+    return {**dict.fromkeys(declared), **members}
+
+
+@pytest.mark.parametrize("profile", PROFILE_LIST, ids=lambda p: p.name)
+def test_what_is_dropped_is_reported_and_the_rest_is_a_schema(profile: SchemaProfile) -> None:
+    converted = down_convert(SCHEMA, profile)
+
+    assert converted.schema is not None
+    assert check_schema(converted.schema) == []
+    assert list(converted.schema["properties"]) == list(SCHEMA["properties"])
+    assert "$ref" not in str(converted.schema)
+    assert any(d.keyword == "oneOf" for d in converted.dropped)
+    assert any((d.pointer, d.keyword) == ("/properties/tags", "uniqueItems") for d in converted.dropped)
+
+
+def test_openai_gets_every_member_required_and_optional_ones_nullable() -> None:
+    converted = down_convert(SCHEMA, PROFILES["openai"])
+
+    assert converted.schema is not None
+    assert converted.schema["required"] == list(SCHEMA["properties"])
+    assert converted.nullable == ("/properties/when",)
+    assert converted.schema["properties"]["when"] == {"type": ["string", "null"]}
+    assert without_nulls({"name": "ab", "when": None}, SCHEMA) == {"name": "ab"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [
+        ({"type": "object", "properties": {}}, "openai"),
+        ({"type": "array", "items": {"type": "string"}}, "openai"),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}, "anthropic"),
+        ({"$ref": "https://example.org/schema"}, "gemini"),
+        ({"type": "object", "properties": {"a": False}}, "grammar"),
+    ],
+)
+def test_where_there_is_no_strict_form_the_reason_is_told(schema: dict[str, Any], name: str) -> None:
+    converted = down_convert(schema, PROFILES[name])
+
+    assert converted.schema is None
+    assert converted.dropped[-1].reason
+
+
+@given(st.integers(0, 10_000), st.sampled_from(PROFILE_LIST))
+def test_an_instance_of_the_original_is_one_of_the_converted(seed: int, profile: SchemaProfile) -> None:
+    schema, instance = make_object(random.Random(seed))
+
+    converted = down_convert(schema, profile)
+
+    if converted.schema is not None:
+        written = filled(instance, schema) if profile.all_required else instance
+        assert check(written, converted.schema) == []
+        assert check(without_nulls(written, schema), schema) == []
+
+
+_leaf = st.sampled_from(
+    [
+        {"type": "string", "maxLength": 5},
+        {"type": "integer", "exclusiveMinimum": 0},
+        {"enum": ["a", None, 3]},
+        {"const": {"a": 1}},
+        {"not": {"type": "null"}},
+        {"allOf": [{"type": "number"}, {"minimum": 3}]},
+        {"type": ["string", "null"], "format": "date"},
+        {"patternProperties": {"^a": {"type": "string"}}, "additionalProperties": False},
+        {"if": {"type": "string"}, "then": {"maxLength": 2}},
+    ]
+)
+_schemas = st.recursive(
+    _leaf,
+    lambda inner: (
+        st.builds(lambda i: {"type": "array", "items": i, "maxItems": 2}, inner)
+        | st.builds(lambda a, b: {"anyOf": [a, b]}, inner, inner)
+        | st.builds(lambda a, b: {"oneOf": [a, b], "minLength": 1}, inner, inner)
+        | st.builds(
+            lambda a, b, closed: (
+                {"type": "object", "properties": {"a": a, "b": b}, "required": ["a"]}
+                | ({"additionalProperties": False} if closed else {})
+            ),
+            inner,
+            inner,
+            st.booleans(),
+        )
+    ),
+    max_leaves=6,
+)
+_values = st.recursive(
+    st.sampled_from([None, True, 0, 3, 4.5, "a", "2024-01-02", {"a": 1}]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(_schemas, _values, st.sampled_from([p for p in PROFILE_LIST if not p.all_required]))
+def test_converting_never_narrows(schema: Any, instance: Any, profile: SchemaProfile) -> None:
+    converted = down_convert(schema, profile)
+
+    if converted.schema is not None and check(instance, schema) == []:
+        assert check(instance, converted.schema) == []
