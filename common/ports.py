@@ -57,14 +57,27 @@ class ErrorNote:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A message that is too large to travel: a reference to it does."""
+
+    payload_id: UUID
+    job_id: UUID
+    body: bytes
+
+
 class Parking(Protocol):
-    """Sets messages aside: for a while (outbox rows with ``not_before``), or as dead letters; and logs errors."""
+    """Sets messages aside (for a while, or as dead letters), keeps the bytes of large ones, and logs errors."""
 
     async def park(self, messages: Sequence[ParkedMessage]) -> None: ...
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None: ...
 
     async def waiting_letters(self, stage: str, most: int) -> int: ...
+
+    async def keep_payloads(self, payloads: Sequence[Payload]) -> None: ...
+
+    async def payloads(self, ids: Sequence[UUID]) -> Mapping[UUID, bytes]: ...
 
     async def note_errors(self, notes: Sequence[ErrorNote]) -> None: ...
 

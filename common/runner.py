@@ -9,6 +9,7 @@ of records that nobody can handle pauses the stage (P6); what goes wrong is told
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from common.kafka.consumer import Delivery, WorkConsumer
 from common.kafka.producer import Record, WorkProducer
 from common.metrics import RunnerMetrics
 from common.outcomes import Done, Forward, Hold, Outcome, Reject, Retry
+from common.payloads import by_reference, reference_in
 from common.pipeline import StageSpec
 from common.ports import DeadLetter, Parking
 
@@ -192,12 +194,13 @@ class Runner:
     async def _one(self, delivery: Delivery) -> None:
         await self._repeat_until_done([delivery])
 
-    async def _repeat_until_done(self, batch: Sequence[Delivery]) -> None:
+    async def _repeat_until_done(self, delivered: Sequence[Delivery]) -> None:
         """Handle, act and mark finished; on infrastructure trouble wait and do the same again."""
         delay_s = _BACKOFF_FIRST_S
         while True:
             try:
-                outcomes = await self._outcomes(batch)
+                batch = await self._whole(delivered)
+                outcomes = await self._outcomes(batch) if batch else ()
                 rejects = sum(isinstance(outcome, Reject) for outcome in outcomes)
                 if rejects and not self._brake.take(rejects):
                     await self._brake.pause()
@@ -206,9 +209,25 @@ class Runner:
                 break
             except InfrastructureError as trouble:
                 delay_s = await self._wait(trouble, delay_s)
-        for delivery, outcome in zip(batch, outcomes, strict=True):
+        for delivery in delivered:
             self._prefix.finished(delivery)
+        for outcome in outcomes:
             self._metrics.finished(outcome)
+
+    async def _whole(self, delivered: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Return deliveries with the bytes that references stand for; gone ones are copies about ended jobs."""
+        references = {(*d.place, d.offset): r for d in delivered if (r := reference_in(d.value)) is not None}
+        if not references:
+            return delivered
+        bodies = await self._parking.payloads(list(references.values()))
+        whole: list[Delivery] = []
+        for delivery in delivered:
+            reference = references.get((*delivery.place, delivery.offset))
+            if reference is None:
+                whole.append(delivery)
+            elif reference in bodies:
+                whole.append(replace(delivery, value=bodies[reference]))
+        return whole
 
     async def _outcomes(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Ask the stage. A handler bug is isolated: the batch is split until the culprit stands alone."""
@@ -248,6 +267,10 @@ class Runner:
             log.warning("set aside", stage=self._spec.name, records=len(letters), reason=letters[0].reason)
         if not records:
             return
+        sent = [by_reference(record) for record in records]
+        if large := [payload for _, payload in sent if payload is not None]:
+            await self._parking.keep_payloads(large)
+            records = [record for record, _ in sent]
         failpoint(self._points.before_send)
         try:
             await self._producer.send_all(records)

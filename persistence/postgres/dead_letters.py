@@ -213,7 +213,9 @@ class PostgresDeadLetters:
         topic = self._topics.get(name)
         model = _MODELS.get(topic) if topic is not None else None
         if model is None:
-            raise NotReplayable(f"{name} is no work topic: headrace reindex makes good what the indexer refused.")
+            raise NotReplayable(
+                f"{name} is no work topic; what it told is in Postgres and on the topic. Discard the letter."
+            )
         try:
             message = decode(model, value)
         except PoisonError as poison:

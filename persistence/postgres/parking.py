@@ -7,10 +7,11 @@ from uuid import UUID
 
 from common.failpoint import failpoint
 from common.ids import shard_of
-from common.ports import DeadLetter, ErrorNote, ParkedMessage
+from common.ports import DeadLetter, ErrorNote, ParkedMessage, Payload
 from persistence.postgres.dead_letters import keep, open_letters
 from persistence.postgres.errors import add_errors
 from persistence.postgres.holds import Hold, hold
+from persistence.postgres.payloads import keep_payloads, payload_bodies
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import HoldKind
 from persistence.postgres.wake import LATER_TOKEN, PUBLIC_TOKEN, notify
@@ -85,6 +86,14 @@ class PostgresParking:
     async def waiting_letters(self, stage: str, most: int) -> int:
         """Return how many letters of a stage nobody has dealt with, counting no further than ``most``."""
         return await open_letters(self._pool, stage, most)
+
+    async def keep_payloads(self, payloads: Sequence[Payload]) -> None:
+        """Keep the bytes of large messages; twice is once."""
+        await keep_payloads(self._pool, payloads)
+
+    async def payloads(self, ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
+        """Return the bytes of large messages, those that are there."""
+        return await payload_bodies(self._pool, ids)
 
     async def note_errors(self, notes: Sequence[ErrorNote]) -> None:
         """Add to the error log."""

@@ -36,12 +36,20 @@ p.state = 0 and (p.hold_reason is null or p.paused)
                      and (a.state = 0 and w.lease_until > now()
                           or greatest(a.started_at, a.ended_at) > now() - $1 * interval '1 second'))
 """
+# Ids of messages are derived from their job's and keep its 48 bits of time: a stretch of jobs is a stretch of the
+# outbox, and a deep backlog costs one range scan.
 _PAGE = f"""
 with page as materialized (
-  select id, state, hold_reason, paused from jobs where id > $2 and id < $3 order by id limit $4)
+  select id, state, hold_reason, paused from jobs where id > $2 and id < $3 order by id limit $4),
+waiting as materialized (
+  select o.job_id from outbox o
+   where o.id >= (substr((select id from page order by id limit 1)::text, 1, 13) || '-0000-0000-000000000000')::uuid
+     and o.id <= (substr((select id from page order by id desc limit 1)::text, 1, 13)
+                  || '-ffff-ffff-ffffffffffff')::uuid
+     and o.lane < 4)
 select count(*) as seen, (select id from page order by id desc limit 1) as last,
        (select id from page where state = 0 order by id limit 1) as first_open,
-       array(select p.id from page p where {_QUIET} order by p.id) as quiet
+       array(select p.id from page p where {_QUIET} and p.id not in (select job_id from waiting) order by p.id) as quiet
   from page
 """  # noqa: S608 - constants
 _STILL = f"select p.id from jobs p where p.id = any($2) and {_QUIET}"  # noqa: S608 - constants

@@ -285,6 +285,17 @@ dead_letters = Table(
     ),
 )  # fmt: skip
 
+# Messages too large to travel: a reference to them does. Erased with their job.
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Index("payloads_by_job", "job_id"),
+)
+
 # The error log, one row a (job, stage, kind); the nil job: infrastructure, no job's fault.
 errors = Table(
     "errors",

@@ -23,6 +23,7 @@ from common.kafka.offsets import offsets_of
 from persistence.postgres import reconcile
 from persistence.postgres.dead_letters import sweep_letters
 from persistence.postgres.errors import sweep_errors
+from persistence.postgres.payloads import sweep_payloads
 from persistence.postgres.pool import Connection, Pool
 from persistence.reconciler.in_kafka import missing_topics
 from persistence.reconciler.search import Search, Walk
@@ -188,3 +189,4 @@ class Reconciler:
         await reconcile.forget_workers(self._search.pool)
         await sweep_errors(self._search.pool)
         await sweep_letters(self._search.pool)
+        await sweep_payloads(self._search.pool)

@@ -42,16 +42,18 @@ class Search:
     settle_s: float
 
     async def publish_lost(self, offsets: Offsets, suspects: Collection[UUID]) -> set[UUID]:
-        """Publish again what is lost of these; return those jobs. Raises InfrastructureError."""
-        left = set(suspects)
-        for look in range(2):
-            if look:
-                await asyncio.sleep(self.settle_s)
+        """Publish again what is lost of these, which were quiet just now; return those jobs.
+
+        Raises InfrastructureError.
+        """
+        left = await self._not_in_kafka(offsets, suspects)
+        if left:
+            await asyncio.sleep(self.settle_s)
             left = await self._in_no_outbox(left)
-            if not left:
-                return set()
-            keys = await unfinished_keys(offsets, self.bootstrap, self.prefix)
-            left = {job_id for job_id in left if str(job_id).encode() not in keys}
+        if left:
+            left = await self._not_in_kafka(offsets, left)
+        if not left:
+            return set()
         async with connection(self.pool) as lent:
             steps = await self._quiet_steps(lent, left)
         if not steps:
@@ -62,6 +64,10 @@ class Search:
             if job.job_id in published:
                 log.warning("published_again", job_id=str(job.job_id), step=job.step, attempt=step.attempt)
         return published
+
+    async def _not_in_kafka(self, offsets: Offsets, job_ids: Collection[UUID]) -> set[UUID]:
+        keys = await unfinished_keys(offsets, self.bootstrap, self.prefix)
+        return {job_id for job_id in job_ids if str(job_id).encode() not in keys}
 
     async def _in_no_outbox(self, job_ids: Collection[UUID]) -> set[UUID]:
         async with connection(self.pool) as lent:

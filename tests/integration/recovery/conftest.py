@@ -1,5 +1,6 @@
 """One whole system of processes over its own servers, and clients that submit to it."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -10,10 +11,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from headrace.local.server import get_json_status
 from tests.chaos.history import Journal
 from tests.chaos.load import Load
 from tests.chaos.system import System, running_system
 from tests.chaos.topics import Tail
+from tests.chaos.workload import RECIPES_FOLDER
 
 SEED = 404
 
@@ -30,7 +33,11 @@ class Pipeline:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pipeline() -> AsyncIterator[Pipeline]:
     history = Path(tempfile.mkdtemp(prefix="headrace-recovery-"))
-    settings = {"HEADRACE_LOST_AFTER_S": "5"}
+    settings = {
+        "HEADRACE_LOST_AFTER_S": "5",
+        "HEADRACE_INPUT_LIMIT_BYTES": str(16 * 1024 * 1024),
+        "HEADRACE_RECIPES_PATH": f"{RECIPES_FOLDER}:{Path(__file__).with_name('recipes')}",
+    }
     try:
         async with running_system(history, seed=SEED, fault_share=0, elasticsearch=False, settings=settings) as system:
             tail = Tail(system.stack.endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
@@ -42,6 +49,12 @@ async def pipeline() -> AsyncIterator[Pipeline]:
                 journal.close()
     finally:
         shutil.rmtree(history, ignore_errors=True)
+
+
+async def ready_reason(pipeline: Pipeline, stage: str) -> str:
+    """Why a stage says that it is not ready; empty when it is."""
+    status, body = await get_json_status(pipeline.system.fleet.instance(stage).port, "/health/ready")
+    return "" if status == 200 else str(json.loads(body)["reason"])
 
 
 @pytest.fixture

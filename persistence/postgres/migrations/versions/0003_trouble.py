@@ -1,4 +1,4 @@
-"""Dead letters that can be edited, replayed and discarded, and the error log."""
+"""Dead letters that can be edited, replayed and discarded; the error log; large payloads."""
 
 from collections.abc import Sequence
 
@@ -50,10 +50,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "stage", "kind", name="errors_pkey"),
     )
     op.create_index("errors_by_age", "errors", ["last_at"])
+    op.create_table(
+        "payloads",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        _time("created_at", nullable=False, default=_NOW),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("payloads_by_job", "payloads", ["job_id"])
+    op.execute("alter table payloads alter column body set storage external")
 
 
 def downgrade() -> None:
     """Drop what was added; of letters under one offset the newest stays."""
+    op.drop_table("payloads")
     op.drop_table("errors")
     op.drop_index("dead_letters_open", "dead_letters")
     for name in ("discarded_at", "replayed_at", "edited", "count"):
