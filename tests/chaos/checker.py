@@ -77,6 +77,7 @@ def check(evidence: Evidence) -> Verdict:
     found += _outputs(evidence, outputs, calls, marker_of)
     found += _documents(evidence)
     found += _events(evidence, events)
+    found += _failures(evidence, calls, marker_of)
     found += _stops(evidence)
     found += _ledger(evidence, calls, marker_of)
     found += _money(evidence, calls)
@@ -178,6 +179,21 @@ def _sequence(job_id: str, told: Sequence[EventSeen]) -> Iterator[Finding]:
         yield Finding("P2", job_id, f"its events have the sequence {sequences}")
     if any(event.terminal for event in in_order[:-1]):
         yield Finding("P2", job_id, "an event follows its ending")
+
+
+def _failures(
+    evidence: Evidence, calls: Mapping[str, Sequence[CallSeen]], marker_of: Mapping[str, str]
+) -> Iterator[Finding]:
+    """A job may fail for what the model said, more than once; never for servers that were away."""
+    for job_id, job in evidence.jobs.items():
+        made = sorted(calls.get(marker_of.get(job_id, ""), ()), key=lambda call: call.number)
+        if job.state == "expired":
+            yield Finding("P9", job_id, "expired without having a deadline")
+        if job.state != "failed":
+            continue
+        if len(made) < 2 or made[-1].output is not None:
+            fates = ", ".join(call.fault for call in made) or "none"
+            yield Finding("P9", job_id, f"failed ({job.failure_code}) after these answers: {fates}")
 
 
 def _stops(evidence: Evidence) -> Iterator[Finding]:

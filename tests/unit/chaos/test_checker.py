@@ -180,6 +180,9 @@ BROKEN: dict[str, tuple[Breakage, tuple[str, str]]] = {
         lambda e: replace(e, attempts={**e.attempts, "job-4": [_attempt("job-4", 1, "failed", 12.5)]}),
         ("P8", "job-4"),
     ),
+    "a failure that the model did not cause": (_job("job-1", state="failed", failure_code="timeout"), ("P9", "job-1")),
+    "a failure after a good answer": (_job("job-2", state="failed", failure_code="timeout"), ("P9", "job-2")),
+    "an expiry without a deadline": (_job("job-1", state="expired"), ("P9", "job-1")),
     "an attempt while paused": (
         lambda e: replace(e, pauses=[Paused("job-2", 12.0, 14.0)]),
         ("P8", "job-2"),
