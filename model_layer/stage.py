@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 _LONGEST_ANSWER = 2 * 1024 * 1024
 _BUDGET_WAIT_S = 1.0
+# Larger ones save nothing more, and the planner joins their arrays by nested loops: 128 settle in twice the time of 64.
+_MICRO_BATCH = 64
 _LEASE_MARGIN_S = 0.2
 _SETTLE_BACKOFF_LAST_S = 2.0
 
@@ -89,9 +91,9 @@ class ModelStage:
         self._metrics = metrics
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
-        self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(ledger.reserve, lanes=2)
+        self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(ledger.reserve, most=_MICRO_BATCH, lanes=2)
         self._ledger = ledger
-        self._settling: Coalescer[Settlement, None] = Coalescer(self._settle_all, lanes=2)
+        self._settling: Coalescer[Settlement, None] = Coalescer(self._settle_all, most=_MICRO_BATCH, lanes=2)
         self._deliveries: Once[Key, StageOutcome] = Once()
         self._calls: Once[Key, StageOutcome] = Once()
 
