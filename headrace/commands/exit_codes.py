@@ -9,5 +9,5 @@ WRONG_USAGE: Final = 2
 NOT_RUNNING: Final = 3
 """``status`` only."""
 NOT_SUCCEEDED: Final = 4
-"""The command did its part, but a job it waited for ended as failed, cancelled or expired, or has no output; or ``validate``
-refused the answer."""
+"""The command did its part, but a job it waited for ended as failed, cancelled or expired, or has no output;
+or ``validate`` refused the answer."""
