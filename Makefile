@@ -46,7 +46,7 @@ contracts: setup
 	.venv/bin/lint-imports
 
 pytest: setup
-	$(PY) -m pytest
+	$(PY) -m pytest --durations=10
 
 test-chaos: setup ## Kill at every crash point, then a bounded chaos run on fixed seeds; at most 8 minutes.
 	$(PY) -m pytest -m chaos -s tests/chaos
