@@ -14,10 +14,19 @@ from common.contracts.internal import (
     ViolationNote,
     decode,
 )
-from common.contracts.public import EventRecord, EventType, Failure, Lineage, OutputRecord, cloud_event_headers
+from common.contracts.public import (
+    DeadLetterRecord,
+    EventRecord,
+    EventType,
+    Failure,
+    Lineage,
+    OutputRecord,
+    cloud_event_headers,
+)
 
 __all__ = [
     "Completion",
+    "DeadLetterRecord",
     "EventRecord",
     "EventType",
     "FailedAnswer",

@@ -81,6 +81,21 @@ class EventRecord(_Public):
     at: datetime
 
 
+class DeadLetterRecord(_Public):
+    """``dead-letters``: a message that a stage has set aside. Its bytes are shown by the API, under ``letter_id``."""
+
+    letter_id: int
+    job_id: UUID | None = Field(default=None, description="the job its key names; on hold until it is dealt with")
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    exception: str = Field(description="class of the error")
+    at: datetime
+
+
+DEAD_LETTER_TYPE: Literal["headrace.dead-letter"] = "headrace.dead-letter"
 OUTPUT_TYPE: Literal["headrace.output"] = "headrace.output"
 
 

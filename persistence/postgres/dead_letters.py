@@ -7,13 +7,24 @@ discarded goes on from the ledger, as any job does whose message is lost; to end
 import base64
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from common.contracts import Completion, Prompt, Step, StepRef, Verdict, decode
+from common.contracts import (
+    Completion,
+    DeadLetterRecord,
+    Prompt,
+    Step,
+    StepRef,
+    Verdict,
+    cloud_event_headers,
+    decode,
+)
+from common.contracts.public import DEAD_LETTER_TYPE
 from common.errors import PoisonError
 from common.ids import derive, shard_of
 from common.operator_ports import LetterFilter, LetterState, LetterView, NotReplayable
@@ -22,9 +33,11 @@ from common.ports import DeadLetter
 from persistence.postgres import holds
 from persistence.postgres.holds import Hold
 from persistence.postgres.pool import Connection, Pool, connection, transaction
+from persistence.postgres.records import PublicRow, insert_public
 from persistence.postgres.states import HoldKind, JobState, ReleaseLane
 from persistence.postgres.wake import EVERYTHING_TOKEN, notify
 
+_NOBODY: Final = UUID(int=0)
 KEPT_DAYS: Final = 30
 _SWEPT_ROWS: Final = 10_000
 
@@ -33,6 +46,7 @@ insert into dead_letters as d (topic, partition, "offset", stage, job_id, key, v
                                fingerprint)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict (fingerprint) do update set count = d.count + 1, replayed_at = null, discarded_at = null
+returning id, count
 """
 _STATE = (
     "case when d.replayed_at is not null then 'replayed' when d.discarded_at is not null then 'discarded'"
@@ -89,27 +103,58 @@ def letter_hold(letter: DeadLetter) -> Hold | None:
 
 
 async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, shards: int) -> None:
-    """Keep letters, inside the caller's transaction, and put their jobs on hold; a redelivery is counted."""
-    await lent.executemany(
-        _KEEP,
-        [
-            (
-                letter.topic,
-                letter.partition,
-                letter.offset,
-                letter.stage,
-                letter.job_id,
-                letter.key,
-                letter.value,
-                orjson.dumps([[name, _text(value)] for name, value in letter.headers]).decode(),
-                letter.reason,
-                letter.exception,
-                fingerprint(letter.topic, letter.partition, letter.offset, letter.value),
-            )
-            for letter in letters
-        ],
-    )
+    """Keep letters, inside the caller's transaction, tell of each on its public topic, and put their jobs on hold.
+
+    A redelivery is counted, and not told again.
+    """
+    records = []
+    for letter in letters:
+        place = fingerprint(letter.topic, letter.partition, letter.offset, letter.value)
+        row = await lent.fetchrow(
+            _KEEP,
+            letter.topic,
+            letter.partition,
+            letter.offset,
+            letter.stage,
+            letter.job_id,
+            letter.key,
+            letter.value,
+            orjson.dumps([[name, _text(value)] for name, value in letter.headers]).decode(),
+            letter.reason,
+            letter.exception,
+            place,
+        )
+        if row is not None and row["count"] == 1:
+            records.append(letter_row(row["id"], letter, datetime.now(UTC), source, shards))
+    await insert_public(lent, records)
     await holds.hold(lent, [h for letter in letters if (h := letter_hold(letter))], source, shards)
+
+
+def letter_row(letter_id: int, letter: DeadLetter, now: datetime, source: str, shards: int) -> PublicRow:
+    """Return the one public record of a letter."""
+    subject = letter.job_id or _NOBODY
+    record_id = derive(subject, f"letter:{letter_id}")
+    record = DeadLetterRecord(
+        letter_id=letter_id,
+        job_id=letter.job_id,
+        stage=letter.stage,
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
+        reason=letter.reason,
+        exception=letter.exception,
+        at=now,
+    )
+    return PublicRow(
+        record_id=record_id,
+        shard=shard_of(subject, shards),
+        tenant_id="",
+        topic=Topic.DEAD_LETTERS,
+        job_id=subject,
+        body=record.model_dump_json().encode(),
+        headers=orjson.dumps(cloud_event_headers(record_id, DEAD_LETTER_TYPE, source, subject, now)),
+        traceparent=None,
+    )
 
 
 async def open_letters(pool: Pool, stage: str, most: int) -> int:

@@ -42,10 +42,12 @@ async def trim(offsets: Offsets, prefix: str) -> int:
         for group in {group for theirs in groups.values() for group in theirs}
     }
     beginnings = await offsets.beginnings(partitions)
+    ends = await offsets.ends(partitions)
+    # Beyond the end: committed late, for a topic that was made anew since.
     before = {
         where: done
         for where in partitions
-        if (done := consumed(by_group, where, groups[where.topic])) > beginnings[where]
+        if beginnings[where] < (done := consumed(by_group, where, groups[where.topic])) <= ends[where]
     }
     if before:
         await offsets.delete_before(before)

@@ -16,14 +16,20 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 
-from common.contracts import EventRecord, EventType, Failure, Lane, OutputRecord
+from common.contracts import DeadLetterRecord, EventRecord, EventType, Failure, Lane, OutputRecord
+from common.ports import DeadLetter
+from persistence.postgres.dead_letters import letter_row
 from persistence.postgres.records import JobRow, PublicRow, event_row, output_row
 from persistence.postgres.states import JobState
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs" / "schemas"
 BASELINE = Path(__file__).parent / "baseline"
-MODELS: dict[str, type[BaseModel]] = {"outputs": OutputRecord, "events": EventRecord}
+MODELS: dict[str, type[BaseModel]] = {
+    "outputs": OutputRecord,
+    "events": EventRecord,
+    "dead-letters": DeadLetterRecord,
+}
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 JOB_ID = UUID("01a0b2f4-5c6d-7e8f-9a0b-1c2d3e4f5a6b")
 
@@ -122,6 +128,7 @@ JOB = JobRow(
     created_at=NOW,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 )
+LETTER = DeadLetter("prompt_engine", "headrace.steps.bulk", 1, 17, b"k", b"v", (), "no Step", "Bad", JOB_ID)
 LINEAGE = {
     "recipe_hash": "r", "prompt_hash": "p", "deployment": "d", "model_served": "m", "price_version": "v",
     "attempts": 1, "input_tokens": 5, "output_tokens": 6, "cost_usd": "0.000000001", "validation": "strict",
@@ -136,6 +143,7 @@ def rows() -> list[tuple[str, str, PublicRow]]:
         ("events", "headrace.job.failed", event_row(JOB, EventType.FAILED, failure, NOW, "headrace", 1)),
         ("events", "headrace.job.cancelled", event_row(JOB, EventType.CANCELLED, None, NOW, "headrace", 1)),
         ("events", "headrace.job.held", event_row(JOB, EventType.HELD, None, NOW, "headrace", 1)),
+        ("dead-letters", "headrace.dead-letter", letter_row(7, LETTER, NOW, "headrace", 1)),
     ]
 
 
@@ -154,8 +162,7 @@ def test_what_is_written_satisfies_the_written_contract(topic: str, kind: str, r
         "ce_subject": str(JOB_ID),
         "ce_time": "2026-11-21T12:00:00+00:00",
         "content-type": "application/json",
-        "traceparent": JOB.traceparent,
-    }
+    } | ({"traceparent": JOB.traceparent} if topic != "dead-letters" else {})
 
 
 def test_ids_are_the_same_however_often_a_record_is_made() -> None:
@@ -167,5 +174,5 @@ def test_the_page_names_every_header_and_type() -> None:
 
     for name in dict(json.loads(rows()[0][2].headers)):
         assert f"`{name}`" in page
-    for kind in ("headrace.output", *EventType):
+    for kind in ("headrace.output", "headrace.dead-letter", *EventType):
         assert f"`{kind}`" in page

@@ -72,6 +72,9 @@ async def test_a_redelivery_is_counted_and_other_content_at_the_same_place_is_an
 
     found = await letters_of(pool).letters(LetterFilter(), before=None, limit=10)
     assert [each.count for each in found] == [1, 2]
+    async with connection(pool) as lent:
+        told = await lent.fetch("select body from outbox where topic = $1 order by rev", int(Topic.DEAD_LETTERS))
+    assert [orjson.loads(row["body"])["letter_id"] for row in told] == [found[1].letter_id, found[0].letter_id]
 
 
 async def test_p6_a_replay_keeps_key_headers_and_id_and_ends_the_hold(pool: Pool) -> None:

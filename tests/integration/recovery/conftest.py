@@ -1,9 +1,10 @@
 """One whole system of processes over its own servers, and clients that submit to it."""
 
+import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,13 @@ async def pipeline() -> AsyncIterator[Pipeline]:
                 journal.close()
     finally:
         shutil.rmtree(history, ignore_errors=True)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], bound_s: float = 60) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(bound_s):
+        while not await condition():
+            await asyncio.sleep(0.2)
 
 
 async def ready_reason(pipeline: Pipeline, stage: str) -> str:

@@ -1,7 +1,7 @@
 """Poison in a work topic: its neighbours proceed, a flood pauses the stage and says so, operators let it go on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from common.ids import uuid7
 from tests.chaos.healing import healed
-from tests.integration.recovery.conftest import Pipeline, ready_reason
+from tests.integration.recovery.conftest import Pipeline, ready_reason, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
@@ -38,12 +38,6 @@ async def open_letters(pipeline: Pipeline, api: aiohttp.ClientSession) -> list[d
         assert answer.status == 200, await answer.text()
         found: list[dict[str, Any]] = (await answer.json())["dead_letters"]
         return found
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(ENDS_WITHIN_S):
-        while not await condition():
-            await asyncio.sleep(0.2)
 
 
 async def test_p6_poison_is_set_aside_and_a_flood_pauses_the_stage_until_it_is_dealt_with(
