@@ -33,13 +33,16 @@ from ingestion.servicehealth import ServiceHealth
 from ingestion.services import Opening, Services
 from ingestion.submit import Limits, SubmitRoutes
 from persistence.elastic import SearchProbe
+from persistence.postgres.budgets import PostgresBudgets
 from persistence.postgres.dead_letters import PostgresDeadLetters
 from persistence.postgres.errors import PostgresErrors
 from persistence.postgres.installation import wait_for_installation
+from persistence.postgres.job_control import PostgresJobControl
 from persistence.postgres.jobs import PostgresJobStore
 from persistence.postgres.keys import PostgresKeyStore
 from persistence.postgres.pool import Pool, PostgresProbe, wait_for_pool
 from persistence.postgres.recipes import PostgresRecipes
+from persistence.postgres.usage import PostgresUsage
 from persistence.search import ElasticsearchSearch
 
 NAME: Final = "ingestion"
@@ -102,6 +105,9 @@ class _Backend:
                 self._optional.announcer,
                 PostgresDeadLetters(pool, shards=installation.shards, prefix=settings.installation),
                 PostgresErrors(pool),
+                PostgresBudgets(pool),
+                PostgresUsage(pool),
+                PostgresJobControl(pool, jobs, shards=installation.shards, source=settings.installation),
             )
         )
         health.need(PostgresProbe(pool))

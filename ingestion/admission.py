@@ -22,12 +22,13 @@ MOST_TAGS: Final = 20
 LONGEST_TAG: Final = 64
 LONGEST_RECIPE: Final = 200
 FARTHEST_DEADLINE: Final = timedelta(days=366)
+LONGEST_TTL_S: Final = int(FARTHEST_DEADLINE.total_seconds())
 ENVELOPE_BYTES: Final = 64 * 1024
 """What a body may hold beside its input."""
 
 # The envelope is one level around the input, which may itself nest MAX_DEPTH deep.
 _BODY_DEPTH: Final = MAX_DEPTH + 1
-FIELDS: Final = frozenset({"recipe", "input", "lane", "deadline", "budget_usd", "tags"})
+FIELDS: Final = frozenset({"recipe", "input", "lane", "deadline", "ttl_seconds", "budget_usd", "tags"})
 _LANES: Final[Mapping[str, Lane]] = {lane.value: lane for lane in Lane}
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -68,6 +69,8 @@ def admit(body: bytes, catalogue: RecipeCatalogue, *, now: datetime, input_limit
     lane = _lane(envelope, faults)
     tags = _tags(envelope.get("tags"), faults) if "tags" in envelope else ()
     deadline = _deadline(envelope.get("deadline"), now, faults) if "deadline" in envelope else None
+    if envelope.get("ttl_seconds") is not None:
+        deadline = _time_to_live(envelope, deadline, now, faults)
     if "input" not in envelope:
         faults.append(Fault("/input", "is required"))
         raise _refused(faults)
@@ -161,6 +164,20 @@ def _deadline(value: Any, now: datetime, faults: list[Fault]) -> datetime | None
     elif moment > now + FARTHEST_DEADLINE:
         faults.append(Fault("/deadline", f"must be within {FARTHEST_DEADLINE.days} days"))
     return moment
+
+
+def _time_to_live(
+    envelope: dict[str, Any], deadline: datetime | None, now: datetime, faults: list[Fault]
+) -> datetime | None:
+    """A deadline counted from now: one of the two says until when the job is worth a call."""
+    seconds = envelope["ttl_seconds"]
+    if type(seconds) is not int or not 1 <= seconds <= LONGEST_TTL_S:
+        faults.append(Fault("/ttl_seconds", f"must be an integer from 1 to {LONGEST_TTL_S}"))
+        return deadline
+    if envelope.get("deadline") is not None:
+        faults.append(Fault("/ttl_seconds", "cannot be given beside a deadline"))
+        return deadline
+    return now + timedelta(seconds=seconds)
 
 
 def _budget(value: Any, raw: msgspec.Raw, faults: list[Fault]) -> int | None:

@@ -16,6 +16,8 @@ from common.clock import Clock, monotonic_clock
 from common.errors import DatabaseUnavailable, Fault, RequestError
 from common.health import HealthApp, Message, Receive, Scope, Send
 from ingestion.answers import Answer, RequestIds, send_answer, send_problem
+from ingestion.budget_routes import router as budget_router
+from ingestion.control_routes import router as control_router
 from ingestion.docs import add_docs
 from ingestion.httpmetrics import HttpMetrics
 from ingestion.openapi import build_document
@@ -147,6 +149,8 @@ def build_fastapi(opening: Opening, metrics: HttpMetrics, version: str) -> FastA
     app.state.opening = opening
     app.include_router(router)
     app.include_router(operator_router)
+    app.include_router(budget_router)
+    app.include_router(control_router)
     add_docs(app, build_document(app, version))
 
     def told_by(problem_of: Callable[[Any], RequestError]) -> ExceptionHandler:

@@ -57,6 +57,7 @@ _SUMMARY: Final[dict[str, Any]] = {
     "usage": {"input_tokens": 412, "output_tokens": 38},
     "hold_reason": None,
     "failure": None,
+    "retry_of": None,
     "links": _LINKS,
 }
 _DETAIL: Final[dict[str, Any]] = {

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.contracts import Lane, Lineage
-from ingestion.admission import LONGEST_RECIPE, MOST_TAGS
+from ingestion.admission import LONGEST_RECIPE, LONGEST_TTL_S, MOST_TAGS
 
 JobState = Literal["queued", "running", "held", "succeeded", "failed", "cancelled", "expired"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "expired"})
@@ -32,6 +32,9 @@ class JobRequest(_Model):
     lane: Lane = Field(default=Lane.STANDARD, description="service class")
     deadline: datetime | None = Field(
         default=None, description="RFC 3339 with offset, in the future, within 366 days: no model call starts after it"
+    )
+    ttl_seconds: int | None = Field(
+        default=None, ge=1, le=LONGEST_TTL_S, description="the deadline as seconds from now; not beside `deadline`"
     )
     budget_usd: str | float | None = Field(
         default=None, description="the most this job may cost: more than 0, at most 9 decimal places"
@@ -104,6 +107,7 @@ class JobSummary(_Model):
     usage: JobUsage
     hold_reason: str | None
     failure: JobFailure | None
+    retry_of: UUID | None = Field(description="the job that this one runs again")
     links: JobLinks
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ingestion import models
+from ingestion.control_examples import CONTROL_EXAMPLES
+from ingestion.control_models import BudgetRequest, OperationRequest
 from ingestion.examples import BATCH_EXAMPLES, JOB_EXAMPLES, RESPONSE_EXAMPLES
 from ingestion.problems import CONTENT_TYPE, PROBLEMS
 
@@ -34,9 +36,12 @@ _PLAIN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     models.JobRequest,
     models.JobAccepted,
     models.BatchAccepted,
+    BudgetRequest,
+    OperationRequest,
     models.ServiceHealth,
     models.ProblemDocument,
 )
+_EXAMPLES: Final = {**RESPONSE_EXAMPLES, **CONTROL_EXAMPLES}
 _REQUEST_ID: Final = {
     "X-Request-Id": {
         "description": "Names this request in our logs; yours if you sent one",
@@ -67,7 +72,7 @@ def build_document(app: FastAPI, version: str) -> dict[str, Any]:
         version=version,
         description=_DESCRIPTION,
         routes=app.routes,
-        tags=[{"name": name} for name in ("jobs", "batches", "recipes", "search", "operations", "service")],
+        tags=[{"name": name} for name in ("jobs", "batches", "recipes", "search", "money", "operations", "service")],
     )
     schemas = document["components"]["schemas"]
     _, definitions = models_json_schema([(model, "validation") for model in _PLAIN_MODELS], ref_template=_REF)
@@ -219,6 +224,6 @@ def _finish(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add what every answer has, and the example of its success."""
     for status, response in operation["responses"].items():
         response["headers"] = {**_REQUEST_ID, **response.get("headers", {})}
-        example = RESPONSE_EXAMPLES.get((method, path)) if status.startswith("2") else None
+        example = _EXAMPLES.get((method, path)) if status.startswith("2") else None
         if example is not None:
             response["content"]["application/json"]["example"] = example

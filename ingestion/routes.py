@@ -48,6 +48,7 @@ def _principal(*scopes: str) -> Any:
 Bound = Annotated[Services, Depends(_services)]
 JobsKey = Annotated[Principal, _principal("jobs")]
 OperatorKey = Annotated[Principal, _principal("operator")]
+UsageKey = Annotated[Principal, _principal("jobs", "operator")]
 RecipesKey = Annotated[Principal, _principal("jobs", "recipes")]
 Id = Annotated[UUID, Path(description="UUID")]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from common.control_ports import Budgets, JobControl, Usage
 from common.errors import RequestError
 from common.operator_ports import DeadLetters, Errors
 from common.ports import JobStore, Search
@@ -34,6 +35,9 @@ class Services:
     announcer: Announcer | None = None
     letters: DeadLetters | None = None
     errors: Errors | None = None
+    budgets: Budgets | None = None
+    usage: Usage | None = None
+    control: JobControl | None = None
 
 
 class Opening:

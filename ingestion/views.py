@@ -33,6 +33,7 @@ def job_summary(job: JobView) -> Body:
         "usage": {"input_tokens": job.input_tokens, "output_tokens": job.output_tokens},
         "hold_reason": job.hold_reason,
         "failure": failure,
+        "retry_of": None if job.retry_of is None else str(job.retry_of),
         "links": job_links(f"{JOBS}/{job.job_id}"),
     }
 
