@@ -23,7 +23,8 @@ MAX_CANDIDATES: Final = 256
 """A text with more JSON values than this is refused: nobody can say which one is the answer."""
 
 MAX_FENCES: Final = 1_000
-_WORK_PER_CHAR: Final = 4
+MAX_PROSE_BRACKETS: Final = 20_000
+_WORK_PER_CHAR: Final = 3
 _WORK_AT_LEAST: Final = 100_000
 
 _THOUGHTS: Final = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
@@ -161,6 +162,7 @@ class _Search:
         self._fences = fences
         self._fence_starts = [fence.inner.start for fence in fences]
         self._work_left = _WORK_PER_CHAR * len(text) + _WORK_AT_LEAST
+        self._prose_left = MAX_PROSE_BRACKETS
         self._guessed = False
         self.gave_up = False
 
@@ -170,7 +172,7 @@ class _Search:
         yield from scalars
         count = len(scalars)
         while opener := _OPENER.search(self._text, position):
-            if self._work_left < 0 or count > MAX_CANDIDATES:
+            if min(self._work_left, self._prose_left) < 0 or count > MAX_CANDIDATES:
                 self.gave_up = True
                 return
             start = opener.start()
@@ -182,6 +184,7 @@ class _Search:
             end = self._closed_at(start)
             if self._is_prose(start, end):
                 position = start + 1
+                self._prose_left -= 1
                 continue
             region = self._readable(start, end)
             yield region

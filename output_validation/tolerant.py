@@ -16,6 +16,9 @@ from output_validation.tolerant_text import CLOSERS, Role, TextRead, UnreadableE
 MAX_REPAIRS: Final = 5_000
 """A text that needs more than this is not JSON with faults."""
 
+MAX_VALUES: Final = 100_000
+"""A faulty text with more values than this is refused: mending costs time that a strict text of any size does not."""
+
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _ODD_SPACE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\ufeff]+")
 _COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*|/\*(?:[^*]|\*(?!/))*+\*/")
@@ -51,6 +54,7 @@ class _Reader:
         self._text, self._limit, self._max_depth, self._sealed = text, limit, max_depth, sealed
         self.repairs: list[Repair] = []
         self.unclosed: list[Json] = []
+        self._values_left = MAX_VALUES
 
     def container(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
         if depth > self._max_depth:
@@ -153,6 +157,9 @@ class _Reader:
         raise UnreadableError(position, "a colon is missing")
 
     def _value(self, position: int, depth: int, parent: str, role: Role) -> tuple[Json, int]:
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise UnreadableError(position, f"more than {MAX_VALUES} values")
         mark = self._peek(position)
         if mark in "{[" and mark:
             return self.container(position, depth + 1, parent)

@@ -16,6 +16,10 @@ CLOSERS: Final[dict[str, str]] = {'"': '"', "'": "'", "`": "`", "\u201c": '\u201
 """What opens a string, and what may close it."""
 
 
+MAX_MENDS: Final = 500
+"""A string that needs more than this is no string with faults."""
+
+
 class Role(IntEnum):
     """What a string is, which decides what may follow it."""
 
@@ -44,9 +48,7 @@ class TextRead:
     cut: bool = False
 
 
-_QUOTED_KEY: Final = (
-    r"""(?:"[^"\\\n]{0,120}"|'[^'\\\n]{0,120}'|\u201c[^\u201d\\\n]{0,120}\u201d|[A-Za-z_$][\w$-]{0,80})\s*:"""
-)
+_QUOTED_KEY: Final = r"""(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'|\u201c[^\u201d\\\n]{0,2000}\u201d|[A-Za-z_$][\w$-]{0,80})\s*:"""
 _COMMENT: Final = r"//|/\*|#"
 _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 _AFTER_KEY: Final = re.compile(rf"{_GAP}(?::|=>?)")
@@ -60,10 +62,11 @@ _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM)
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
 _MISSING_COLON: Final = re.compile(r"""\s+(?:["'\[{]|-?[0-9]|(?:true|false|null)\b)""")
-_LOOKS_LIKE_MEMBER: Final = re.compile(r"""["'][\w $-]{1,60}["']\s*:""")
+_LOOKS_LIKE_MEMBER: Final = re.compile(r"""["'](?:[\w $-]{1,60}["']\s*:|\s*:|\s*,\s*["'])""")
 _VALID_ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _AMBIGUOUS: Final = frozenset("bfnrtu")
 _HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
+_HEX8: Final = re.compile(r"0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5}")
 _HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
 _STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\\\x00-\x1f]") for opener, closers in CLOSERS.items()}
 
@@ -120,6 +123,7 @@ class _Mender:
         self._parts: list[str] = []
         self._repairs: list[Repair] = []
         self._odd_quotes = 0
+        self._mends = 0
         self._guessed = False
         self._kept_backslash: int | None = None
         self._ambiguous_escape = False
@@ -179,6 +183,8 @@ class _Mender:
             self._parts.append(chr(int(self._text[at + 2 : at + 4], 16)))
             self._note(RepairKind.ESCAPE_MENDED, at, at + 4)
             return at + 4
+        if sign == "U" and _HEX8.match(self._text, at + 2, self._limit):
+            return self._long_unicode(at)
         if sign in "'`":
             self._parts.append(sign)
             self._note(RepairKind.ESCAPE_MENDED, at, at + 2)
@@ -187,6 +193,14 @@ class _Mender:
         self._note(RepairKind.ESCAPE_MENDED, at, at + 1)
         self._kept_backslash = at
         return at + 1
+
+    def _long_unicode(self, at: int) -> int:
+        code = int(self._text[at + 2 : at + 10], 16)
+        if code == 0 or 0xD800 <= code < 0xE000:
+            raise UnreadableError(at, "a string holds NUL or half of a surrogate pair")
+        self._parts.append(chr(code))
+        self._note(RepairKind.ESCAPE_MENDED, at, at + 10)
+        return at + 10
 
     def _unicode(self, at: int) -> int:
         code = int(self._text[at + 2 : at + 6], 16)
@@ -206,6 +220,9 @@ class _Mender:
         if self._repairs and self._repairs[-1].kind is kind and self._repairs[-1].end == start:
             start = self._repairs.pop().start
         self._repairs.append(Repair(kind, start, end))
+        self._mends += 1
+        if self._mends > MAX_MENDS:
+            raise UnreadableError(start, f"a string has more than {MAX_MENDS} faults")
 
     def _done(self, end: int) -> TextRead:
         if self._odd_quotes % 2 or self._guessed:

@@ -242,13 +242,55 @@ def test_no_answer_does_more_than_be_refused(text: str) -> None:
         "{{x}}",
         "'",
         "{'a':",
+        '{"a":"\\',
+        '{"a": "b"c", ',
+        '", "k',
+        '["a" "b" ',
+        "{n: 1,, ",
+        "{/* ",
+        '{\\"a\\":',
+        "\u200b[",
+        "\u201c",
     ],
 )
-def test_a_megabyte_of_anything_is_refused_in_time(piece: str) -> None:
-    extraction = extract("go " + piece * (1_000_000 // len(piece)), SCHEMA)
+@pytest.mark.parametrize("before", ["go ", '{"n": "', '```json\n{"n": ["'])
+def test_a_megabyte_of_anything_is_refused_in_time(before: str, piece: str) -> None:
+    extraction = extract(before + piece * (1_000_000 // len(piece)), SCHEMA)
 
     assert not extraction.ok
     assert len(extraction.candidates) < 1_000
+
+
+def test_ten_thousand_levels_and_a_hundred_thousand_candidates_are_refused() -> None:
+    assert not extract('{"n":' * 10_000 + "1" + "}" * 10_000, SCHEMA).ok
+    assert not extract("{'n':" * 10_000 + "1" + "}" * 10_000, SCHEMA).ok
+    assert extract("x {'n': 1}" * 100_000, SCHEMA).violations[0].keyword == "ambiguous"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "https://example.org/never-fetched"},
+        {"$ref": "file:///etc/passwd"},
+        {"type": "string", "pattern": "("},
+    ],
+)
+def test_a_hostile_schema_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(SchemaError):
+        extract("{}", schema)
+
+
+def test_deep_references_huge_enums_and_evil_patterns_cost_no_time() -> None:
+    deep: dict[str, Any] = {"$ref": "#/$defs/d0", "$defs": {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(100)}}
+    deep["$defs"]["d100"] = {"type": "integer"}
+    loop = {"type": "object", "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}
+    enum = {"enum": [f"option {n}" for n in range(50_000)]}
+    evil = {"type": "string", "pattern": "^(a+)+$"}
+
+    assert not extract("'1'", deep).ok
+    assert extract("{'a': {'a': {}}}", loop).ok
+    assert not extract('"OPTION 7"', enum).ok
+    assert not extract(json.dumps("a" * 5_000 + "!"), evil).ok
 
 
 def test_an_endless_answer_is_refused() -> None:
