@@ -158,3 +158,15 @@ async def test_a_wrong_answer_is_asked_again_with_its_faults(system: WholeSystem
     assert [attempt["verdict"] for attempt in attempts] == ["re-ask", "accept"]
     assert attempts[0]["violations"]
     assert job["attempts"] == job["lineage"]["attempts"] == 2
+
+
+async def test_an_output_that_does_not_hold_against_its_input_is_asked_again(system: WholeSystem) -> None:
+    job_id = await system.submit("invoice-check", "Ott, painter\nStairs 86.00\nDue 86.00")
+    job = (await system.ended([job_id]))[job_id]
+
+    attempts = await system.attempts(job_id)
+
+    assert job["output"]["lines"] == [{"quote": "Stairs 86.00", "item": "Stairs", "amount": 86.0}]
+    assert [attempt["verdict"] for attempt in attempts] == ["re-ask", "accept"]
+    assert {fault["pointer"] for fault in attempts[0]["violations"]} == {"/total", "/lines"}
+    assert job["lineage"]["validation"] == "lossless-repair"

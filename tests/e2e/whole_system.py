@@ -21,6 +21,18 @@ from headrace.local.state import ProcessRecord, State
 RECIPES = Path(__file__).with_name("recipes")
 ENDED = {"succeeded", "failed", "cancelled", "expired"}
 
+# What the bookkeeper answers: a line that is not in the invoice, then the right one, its amount as text.
+INVOICES = [
+    {
+        "seller": "Ott",
+        "currency": "EUR",
+        "lines": [{"quote": quote, "item": "Stairs", "amount": amount}],
+        "total_quote": "Due 86.00",
+        "total": 86,
+    }
+    for quote, amount in (("Stairs 90.00", 90), ("Stairs 86.00", "86.00"))
+]
+
 MODELS = """
 default = "smollm2-135m"
 
@@ -54,7 +66,14 @@ provider = "scripted"
 model = "scripted-forgetful"
 outputs = ['{"wrong": 1}', '{"note": "now as asked"}']
 price = { input_usd_per_mtok = 0.10, output_usd_per_mtok = 0.40 }
-"""
+
+[[deployment]]
+alias = "bookkeeper"
+provider = "scripted"
+model = "scripted-bookkeeper"
+outputs = INVOICES
+price = { input_usd_per_mtok = 0.10, output_usd_per_mtok = 0.40 }
+""".replace("INVOICES", json.dumps([json.dumps(invoice) for invoice in INVOICES]))
 
 
 @dataclass(frozen=True)
