@@ -40,6 +40,11 @@ POINTS: Final = MappingProxyType(
         "relay.recovery.after_closing": "the closing transaction has ended",
         "relay.recovery.after_manifest": "the newest manifest is read; its rows are still there",
         "relay.recovery.after_delete": "its rows are deleted; nothing was read anew",
+        # what mends
+        "reconciler.before_publish": "jobs that Kafka has lost are about to be published again",
+        "reconciler.after_publish": "their messages are queued; the relay was not woken",
+        "reconciler.before_charge": "calls that a dead worker left are about to be charged",
+        "reconciler.after_charge": "they are charged",
         # stages, by the runner
         "prompt_engine.before_send": "a batch is handled and nothing of it was sent",
         "prompt_engine.after_send": "its records are acknowledged; its offsets are not committed",

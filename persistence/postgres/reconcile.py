@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from common.contracts import Step, StepRef
+from common.failpoint import failpoint
 from common.ids import shard_of
 from common.pipeline import STEPS_OF
 from persistence.postgres.budgets import lock_budgets, present_budgets, write_budgets
@@ -172,6 +173,7 @@ async def queued(lent: Connection, steps: Iterable[tuple[LostJob, Sequence[PastA
 async def publish_again(pool: Pool, steps: Sequence[tuple[LostJob, Step]], shards: int) -> set[UUID]:
     """Queue messages for the relay, each once under its id; return the jobs of those that were."""
     async with connection(pool) as lent:
+        failpoint("reconciler.before_publish")
         rows = await lent.fetch(
             _PUBLISH,
             [step.message_id("steps") for _, step in steps],
@@ -184,6 +186,7 @@ async def publish_again(pool: Pool, steps: Sequence[tuple[LostJob, Step]], shard
             [step.model_dump_json(exclude_none=True).encode() for _, step in steps],
             [job.traceparent for job, _ in steps],
         )
+        failpoint("reconciler.after_publish")
         await notify(lent, {steps_token(LANE_NUMBER[job.lane], job.tenant_id) for job, _ in steps})
     return {row["job_id"] for row in rows}
 
@@ -227,6 +230,8 @@ async def give_up(pool: Pool, attempts: Sequence[AttemptRef], *, dead_s: float) 
         await add_usage(
             lent, [Charge(r["tenant_id"], r["recipe"], charged=1, cost_nanos=r["reserved_nanos"]) for r in rows]
         )
+        failpoint("reconciler.before_charge")
+    failpoint("reconciler.after_charge")
     return len(rows)
 
 

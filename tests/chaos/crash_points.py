@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from tests.chaos.history import Journal
 from tests.chaos.insides import give_tenant_a_budget, look_inside
 from tests.chaos.load import Load
 from tests.chaos.model_faults import FAULT_SHARE
-from tests.chaos.nemesis import stage_of
+from tests.chaos.nemesis import delete_topic, stage_of
 from tests.chaos.observe import gather_evidence
 from tests.chaos.run import HEALING_S, HISTORY, QUIET_S
 from tests.chaos.system import System, new_history, running_system
@@ -32,10 +32,12 @@ from tests.chaos.topics import Tail
 SEED: Final = 20_261_203
 JOBS_A_S: Final = 7
 BURST_JOBS: Final = 7
-REACHED_S: Final = 20.0
+REACHED_S: Final = 60.0
+HUNG_S: Final = 1.5
+NEWEST_JOBS: Final = 12
 
 # Longer than a start, so that what a killed worker had in hand meets its lease and is parked.
-SETTINGS: Final = {"HEADRACE_LEASE_S": "10"}
+SETTINGS: Final = {"HEADRACE_LEASE_S": "10", "HEADRACE_LOST_AFTER_S": "8"}
 # A point that only follows from another crash names the point whose kill leads there.
 LEADS: Final[Mapping[str, str]] = {
     "parking.before_commit": "model.after_call",
@@ -84,8 +86,9 @@ class Tour:
 class Guide:
     """Leads a running system past the points."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, load: Load) -> None:
         self._system = system
+        self._load = load
         self.faults: list[FaultSeen] = []
         self.passages: list[Passage] = []
 
@@ -96,16 +99,12 @@ class Guide:
 
     async def _pass(self, point: str) -> None:
         fleet = self._system.fleet
-        lead = LEADS.get(point)
         stage = stage_of(point)
         at = self._system.journal.note("fault", action="kill at " + point, targets=[stage])
         began = time.monotonic()
         with fleet.expecting([stage]):
-            done = self._system.order(point, "kill")
-            if lead is not None:
-                self._system.order(lead, "kill")
-            if point.startswith("relay.recovery"):
-                fleet.kill(stage)
+            done = self._ordered(point)
+            await self._provoke(point)
             reached_s = None
             while reached_s is None and time.monotonic() - began < REACHED_S:
                 await asyncio.sleep(0.02)
@@ -117,6 +116,44 @@ class Guide:
         self.faults.append(FaultSeen("kill at " + point, stage, at, until))
         again_s = time.monotonic() - began - (reached_s or 0.0)
         self.passages.append(Passage(point, reached_s, again_s))
+
+    def _ordered(self, point: str) -> Path:
+        """Order a point, unless the one before it has done so: what mends may not wait for us between the two."""
+        done = self._system.orders / f"{point}.done"
+        if not done.exists() and not (self._system.orders / point).exists():
+            self._system.order(point, "kill")
+        return done
+
+    async def _provoke(self, point: str) -> None:
+        """Bring about what leads to a point that plain work does not pass."""
+        fleet = self._system.fleet
+        if point in LEADS:
+            self._system.order(LEADS[point], "kill")
+        elif point.startswith("relay.recovery"):
+            fleet.kill("persistence")
+        elif point == "reconciler.before_publish":
+            self._ordered("reconciler.after_publish")
+            # Prompts that wait while nobody takes them, and are gone with their topic.
+            await self._while_hung("model_layer", delete_topic(self._system, "prompts.standard"))
+        elif point == "reconciler.before_charge":
+            self._ordered("reconciler.after_charge")
+            # Calls that are reserved, of jobs that are cancelled, by a worker that dies.
+            self._system.order("model.after_reserve", "stop")
+            await asyncio.sleep(HUNG_S)
+            await self._load.cancel_newest(NEWEST_JOBS)
+            (self._system.orders / "model.after_reserve").unlink(missing_ok=True)
+            at = self._system.journal.note("fault", action="kill", targets=["model_layer"])
+            fleet.kill("model_layer")
+            self.faults.append(FaultSeen("kill", "model_layer", at, at))
+
+    async def _while_hung(self, stage: str, trouble: Awaitable[None]) -> None:
+        pid = self._system.fleet.pause(stage)
+        try:
+            await asyncio.sleep(HUNG_S)
+            await trouble
+        finally:
+            if pid is not None:
+                self._system.fleet.resume(pid)
 
 
 async def tour(points: Sequence[str] = tuple(POINTS), *, history_root: Path = HISTORY) -> Tour:
@@ -140,7 +177,7 @@ async def _tour_on(system: System, points: Sequence[str], *, search: bool) -> To
     clients = Journal(system.history / "clients.jsonl")
     load = Load(system.api, system.api_key, SEED, clients)
     await load.look_what_it_can()
-    guide = Guide(system)
+    guide = Guide(system, load)
     try:
         async with asyncio.TaskGroup() as group:
             walking = group.create_task(_walk_all(guide, points))
@@ -163,13 +200,15 @@ async def _tour_on(system: System, points: Sequence[str], *, search: bool) -> To
 async def _walk_all(guide: Guide, points: Sequence[str]) -> None:
     """Persistence in one line, everybody else in another, so that one recovers while the other is hit.
 
-    The model layer goes first: what its dead workers left is charged a minute later.
+    What mends has a line of its own: it takes its time.
     """
-    ours = [point for point in points if stage_of(point) == "persistence"]
-    others = sorted(set(points) - set(ours), key=lambda point: (stage_of(point) != "model_layer", points.index(point)))
+    lines: dict[str, list[str]] = {"mending": [], "persistence": [], "others": []}
+    for point in points:
+        ours = stage_of(point) == "persistence"
+        lines["mending" if point.startswith("reconciler.") else "persistence" if ours else "others"].append(point)
     async with asyncio.TaskGroup() as group:
-        group.create_task(guide.walk(ours))
-        group.create_task(guide.walk(others))
+        for line in lines.values():
+            group.create_task(guide.walk(line))
 
 
 def main() -> int:

@@ -74,6 +74,13 @@ class Load:
             await self._steer(session, ids[0], "resume", chance)
         return ids[0]
 
+    async def cancel_newest(self, jobs: int) -> None:
+        """Cancel the newest jobs."""
+        chance = random.Random(f"cancel {self.seed} {len(self.accepted)}")
+        async with client(self.api_key) as session:
+            newest = list(self.accepted)[-jobs:]
+            await asyncio.gather(*(self._steer(session, job_id, "cancel", chance) for job_id in newest))
+
     async def look_what_it_can(self) -> None:
         """Ask the API whether it can pause jobs."""
         where = self.api.removesuffix("/api/v1") + "/openapi.json"

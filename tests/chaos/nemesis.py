@@ -19,7 +19,7 @@ from tests.chaos.system import MOST_INSTANCES, System
 
 _POINT_S = 8.0
 _STOP_LEAST_S = 0.5
-_PERSISTENCE_POINTS = ("relay.", "writer.", "indexer.", "persistence.")
+_PERSISTENCE_POINTS = ("relay.", "writer.", "indexer.", "persistence.", "reconciler.")
 
 
 def stage_of(point: str) -> str:
@@ -32,6 +32,13 @@ def stage_of(point: str) -> str:
     if point.startswith(("model", "parking.")):
         return "model_layer"
     return point.partition(".")[0]
+
+
+async def delete_topic(system: System, topic: str) -> None:
+    """Delete a work topic with everything in it."""
+    admin = AdminClient({"bootstrap.servers": system.stack.endpoints.kafka_bootstrap})
+    name = system.topic(topic)
+    await asyncio.to_thread(admin.delete_topics([name], operation_timeout=10)[name].result)
 
 
 class Nemesis:
@@ -195,9 +202,7 @@ class Nemesis:
 
     async def _delete_topic(self, topic: str) -> None:
         async with self._noted("delete topic", topic):
-            admin = AdminClient({"bootstrap.servers": self._system.stack.endpoints.kafka_bootstrap})
-            name = self._system.topic(topic)
-            await asyncio.to_thread(admin.delete_topics([name], operation_timeout=10)[name].result)
+            await delete_topic(self._system, topic)
 
     async def _all_ready(self, stage: str) -> None:
         await asyncio.gather(*(self._system.fleet.ready(name) for name in self._system.fleet.of(stage)))

@@ -23,7 +23,8 @@ class Recovery:
 
 def recoveries(faults: Sequence[FaultSeen], accepted: Sequence[Accepted], seen: Mapping[str, float]) -> list[Recovery]:
     """Return the recovery of each fault."""
-    ended = sorted((one.at, seen[one.job_id]) for one in accepted if one.job_id in seen)
+    # A job whose 202 was read late, by a client that hung, may have been seen before.
+    ended = sorted((one.at, seen[one.job_id]) for one in accepted if seen.get(one.job_id, 0.0) > one.at)
     found = []
     for fault in faults:
         since = _since(fault)

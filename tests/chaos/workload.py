@@ -13,6 +13,11 @@ MODEL: Final = "chaos-model-1"
 INPUT_USD_PER_MTOK: Final = 2
 OUTPUT_USD_PER_MTOK: Final = 8
 CALL_TIMEOUT_S: Final = 6
+BUDGETED_SHARE: Final = 0.2
+LARGE_SHARE: Final = 0.02
+# Some 300 KB: too large for a message, so it travels by reference.
+LARGE_WORDS: Final = 55_000
+INPUT_LIMIT_BYTES: Final = 1_048_576
 _WORDS: Final = ("kettle", "cord", "lid", "boil", "water", "travel", "luggage", "morning", "review", "desk", "hotel")
 _MARKER: Final = re.compile(rb"marker=(m[0-9]{7}x)")
 
@@ -31,7 +36,8 @@ def marker_in(body: bytes) -> str | None:
 def job_body(seed: int, number: int) -> bytes:
     """Return the body that submits a job; the same seed and number give the same bytes."""
     chance = random.Random(f"job {seed} {number}")
-    text = " ".join(chance.choices(_WORDS, k=chance.randint(5, 60)))
+    large = chance.random() < LARGE_SHARE
+    text = " ".join(chance.choices(_WORDS, k=LARGE_WORDS if large else chance.randint(5, 60)))
     lane = chance.choices(("interactive", "standard", "bulk"), (1, 8, 1))[0]
     body: dict[str, object] = {
         "recipe": RECIPE,
@@ -39,7 +45,8 @@ def job_body(seed: int, number: int) -> bytes:
         "lane": lane,
         "tags": ["chaos"],
     }
-    if chance.random() < 0.2:
+    # A large input may cost more than that; an exhausted budget would hold the job for good.
+    if not large and chance.random() < BUDGETED_SHARE:
         body["budget_usd"] = "1.00"
     return orjson.dumps(body)
 
