@@ -9,10 +9,10 @@ import sys
 import typer
 
 from common.errors import HeadraceError, RequestError, StackError
-from headrace.commands import consume, database, demo, jobs, letters, lookup, stack, submit, validate
+from headrace.commands import budgets, consume, control, database, demo, jobs, letters, lookup, stack, submit, validate
 from headrace.commands.client import problem_words
 
-MODULES = (stack, demo, submit, jobs, lookup, consume, letters, database, validate)
+MODULES = (stack, demo, submit, jobs, lookup, consume, control, budgets, letters, database, validate)
 
 
 def build_app() -> typer.Typer:

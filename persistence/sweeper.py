@@ -1,4 +1,4 @@
-"""Does what time demands: expires waiting jobs, charges what dead workers left, folds usage, forgets old keys.
+"""Does what time demands: expires waiting jobs, folds usage, forgets old keys and operations.
 
 Everything is found by an index and done in bounded pieces; several processes may run it.
 """
@@ -15,17 +15,14 @@ from prometheus_client import CollectorRegistry, Counter
 from common.errors import DatabaseUnavailable
 from persistence.postgres import overdue
 from persistence.postgres.control import Records
-from persistence.postgres.control_wake import budget_token, notify_control
 from persistence.postgres.pool import Pool, connection
 from persistence.postgres.usage import fold_usage
 from persistence.postgres.wake import PUBLIC_TOKEN, notify
 
 _DEADLINES_EVERY_S: Final = 1.0
-_WORKERS_EVERY_S: Final = 15.0
 _USAGE_EVERY_S: Final = 10.0
 _KEYS_EVERY_S: Final = 60.0
 _EXPIRED_AT_ONCE: Final = 200
-_CHARGED_AT_ONCE: Final = 500
 _FOLDED_AT_ONCE: Final = 5_000
 _SWEPT_AT_ONCE: Final = 2_000
 
@@ -56,17 +53,11 @@ class Sweeper:
         self._records = Records(source, shards)
         self._keep_keys_hours = keep_keys_hours
         self._expired = Counter("headrace_jobs_expired_waiting", "Jobs expired while they waited.", registry=registry)
-        self._charged = Counter(
-            "headrace_calls_charged_unanswered",
-            "Calls of dead workers charged whole by the sweeper.",
-            registry=registry,
-        )
 
     async def run(self) -> None:
         """Sweep for ever."""
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._every(_DEADLINES_EVERY_S, self.expire))
-            duties.create_task(self._every(_WORKERS_EVERY_S, self.charge))
             duties.create_task(self._every(_USAGE_EVERY_S, self.fold))
             duties.create_task(self._every(_KEYS_EVERY_S, self.forget))
 
@@ -80,17 +71,6 @@ class Sweeper:
             if self._endings is not None:
                 await self._endings.publish(expired)
         return more
-
-    async def charge(self) -> bool:
-        """Charge what dead workers left reserved."""
-        charged, budgets = await overdue.charge_dead_workers(self._pool, _CHARGED_AT_ONCE)
-        if charged:
-            self._charged.inc(charged)
-            log.warning("calls_charged_unanswered", calls=charged)
-        if budgets:
-            async with connection(self._pool) as lent:
-                await notify_control(lent, [budget_token(budget_id) for budget_id in budgets])
-        return charged > 0
 
     async def fold(self) -> bool:
         """Fold usage into its days."""

@@ -49,6 +49,11 @@ class Api:
         """The same for PUT."""
         return self._ask("PUT", path, body, {"content-type": JSON}, 0)
 
+    def delete(self, path: str, query: Mapping[str, object]) -> Any:
+        """The same for DELETE."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("DELETE", f"{path}?{urlencode(given)}", None, {}, 0)
+
     def job(self, job_id: str, *, wait_s: int = 0) -> dict[str, Any]:
         """One job; with ``wait_s`` as soon as it has ended, or as it is by then."""
         found: dict[str, Any] = self.get(f"/jobs/{quote(job_id, safe='')}", {"wait": wait_s or None}, wait_s=wait_s)

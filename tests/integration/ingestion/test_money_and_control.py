@@ -1,5 +1,9 @@
 """Budgets, usage and control over REST, on the real service and Postgres."""
 
+import asyncio
+import json
+import os
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -274,3 +278,60 @@ async def test_a_time_to_live_is_a_deadline_from_now(door: Door, pool: Pool) -> 
     ):
         async with asked(door.client, "post", door.url + "/api/v1/jobs", json={**JOB, **fields}) as (status, body):
             assert (status, body["errors"][0]["pointer"]) == (422, pointer)
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+async def headrace(door: Door, key: str, *arguments: str) -> tuple[int, str]:
+    """Run the command against the service; return its exit code and all it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "headrace", *arguments,
+        env={**os.environ, "HEADRACE_URL": door.url, "HEADRACE_API_KEY": key, "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    told, _ = await process.communicate()
+    return process.returncode or 0, told.decode()
+
+
+async def test_budgets_and_usage_on_the_command_line(door: Door, pool: Pool) -> None:
+    key = await PostgresKeyStore(pool).create(door.tenant, ["jobs", "operator"])
+    named = ("recipe", "ticket-triage", "--window", "day")
+    status, told = await headrace(door, key, "budgets", "set", *named, "--limit", "2.50")
+    assert (status, "$2.5" in told) == (0, True), told
+    await spent(pool, await submit(door), USD)
+    status, told = await headrace(door, key, "budgets", "--tenant", door.tenant)
+    assert status == 0
+    assert all(word in told for word in (door.tenant, "ticket-triage", "$1.5", "00:00")), told
+    status, told = await headrace(door, key, "usage", "--by", "recipe", "--by", "day", "--tenant", door.tenant)
+    assert (status, "ticket-triage@" in told, "$1" in told) == (0, True, True), told
+    status, told = await headrace(door, key, "budgets", "remove", *named)
+    assert (status, told.strip()) == (0, "It is removed.")
+    status, told = await headrace(door, key, "budgets", "set", "recipe", "a@1.0.0", "--limit", "1")
+    assert (status, "without a version" in told) == (1, True), told
+
+
+async def test_steering_on_the_command_line(door: Door, pool: Pool) -> None:
+    key = await PostgresKeyStore(pool).create(door.tenant, ["jobs"])
+    job_id = await submit(door, tags=["mine"])
+    status, told = await headrace(door, key, "pause", job_id)
+    assert (status, told.strip()) == (0, f"{job_id} is held (paused).")
+    status, told = await headrace(door, key, "resume", job_id)
+    assert (status, told.strip()) == (0, f"{job_id} is queued.")
+    status, told = await headrace(door, key, "retry", job_id)
+    assert (status, "(not_retryable)" in told) == (1, True), told
+    # A batch by its id, and a filter
+    async with asked(door.client, "post", door.url + "/api/v1/batches", json=[JOB] * 2) as (_, batch):
+        pass
+    status, told = await headrace(door, key, "pause", batch["id"])
+    assert (status, "is running" in told) == (0, True), told
+    status, told = await headrace(door, key, "operations", "begin", "cancel", "--tag", "mine", "--json")
+    operation_id = json.loads(told)["id"]
+    while await PostgresOperations(pool, shards=1, source="test").work(100):
+        pass
+    status, told = await headrace(door, key, "operations", "show", operation_id, "--wait")
+    assert (status, "is done: 1 cancelled of 1 meant" in told) == (0, True), told
+    status, told = await headrace(door, key, "retry", job_id)
+    assert (status, f"it runs {job_id} again" in told) == (0, True), told
+    status, told = await headrace(door, key, "pause", str(UUID(int=3)))
+    assert (status, "You have no job with this id." in told) == (1, True), told

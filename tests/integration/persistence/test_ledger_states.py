@@ -1,4 +1,4 @@
-"""The state machine of attempts on real Postgres: late answers, calls bought again, what dead workers leave behind."""
+"""The state machine of attempts on real Postgres: late answers, calls bought again, what they add to usage."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,7 +8,6 @@ import pytest
 from common.control_ports import UsageGroup, UsageRow
 from common.ports import NewJob, Outcome, ReserveKind
 from persistence.postgres.ledger import PostgresLedger
-from persistence.postgres.overdue import charge_dead_workers
 from persistence.postgres.pool import Pool
 from persistence.postgres.usage import PostgresUsage, fold_usage
 from tests.integration.persistence.examples import (
@@ -135,27 +134,6 @@ async def test_a_dead_workers_call_of_a_cancelled_job_is_charged_when_its_messag
     [closed] = await (await make_ledger(pool)).reserve([asking(job, 2 * USD)])
     assert closed.kind is ReserveKind.CLOSED
     assert await money(pool) == (2 * USD, 0)
-
-
-async def test_p3_what_nobody_asks_for_again_is_charged_by_the_sweeper(pool: Pool) -> None:
-    # Given calls of a dead worker and of a live one
-    lost, running = await submitted(pool, 2)
-    await put_budget(pool, 10 * USD)
-    dead = await make_ledger(pool)
-    await dead.reserve([asking(lost, 2 * USD)])
-    await kill(pool, 90)
-    alive = await make_ledger(pool)
-    await alive.reserve([asking(running, 3 * USD)])
-    # When the sweeper comes by, twice
-    assert await charge_dead_workers(pool, 100) == (1, [])
-    assert await charge_dead_workers(pool, 100) == (0, [])
-    # Then the dead one's call is charged whole, as an estimate, and the worker is forgotten
-    assert await money(pool) == (2 * USD, 3 * USD)
-    assert (await used(pool)).estimated_nanos == 2 * USD
-    assert await pool.fetchval("select count(*) from workers") == 1
-    # And its late answer still settles it
-    await dead.settle([answered(lost, USD)])
-    assert await money(pool) == (USD, 3 * USD)
 
 
 async def test_folding_changes_no_sum(pool: Pool) -> None:
