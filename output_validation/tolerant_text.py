@@ -48,7 +48,10 @@ class TextRead:
     cut: bool = False
 
 
-_QUOTED_KEY: Final = r"""(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'|\u201c[^\u201d\\\n]{0,2000}\u201d|[A-Za-z_$][\w$-]{0,80})\s*:"""
+_QUOTED_KEY: Final = (
+    r"""(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
+    r"""|\u201c[^\u201d\\\n]{0,2000}\u201d|[A-Za-z_$][\w$-]{0,80})\s*:"""
+)
 _COMMENT: Final = r"//|/\*|#"
 _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 _AFTER_KEY: Final = re.compile(rf"{_GAP}(?::|=>?)")
