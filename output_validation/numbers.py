@@ -6,17 +6,17 @@ from itertools import islice
 from typing import Final
 
 from common.schema import Violation
+from common.schema.strict_json import digits_as_zeros
 
-_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _SUSPICIOUS: Final = b"0" * 16
 _STRING_OR_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
 _MOST: Final = 10
 _MOST_TOKENS: Final = 100_000
 
 
-def inexact_numbers(raw: bytes) -> tuple[Violation, ...]:
+def inexact_numbers(raw: bytes, zeros: bytes | None = None) -> tuple[Violation, ...]:
     """Return a note for each of the first few numbers of a JSON text that a double does not hold exactly."""
-    if _SUSPICIOUS not in raw.translate(_DIGITS_TO_ZERO):
+    if _SUSPICIOUS not in (digits_as_zeros(raw) if zeros is None else zeros):
         return ()
     text = raw.decode(errors="replace")
     notes: list[Violation] = []

@@ -36,13 +36,21 @@ def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Json:
     return without_doubt(raw, value, max_depth=max_depth)
 
 
-def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH) -> Json:
-    """Return what orjson made of ``raw``, with exact integers. Raises StrictJsonError for what is doubtful in it."""
+def digits_as_zeros(raw: bytes) -> bytes:
+    """Return ``raw`` with every digit as 0, in which long numbers are found at the speed of a search."""
+    return raw.translate(_DIGITS_TO_ZERO)
+
+
+def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH, zeros: bytes | None = None) -> Json:
+    """Return what orjson made of ``raw``, with exact integers. Raises StrictJsonError for what is doubtful in it.
+
+    ``zeros``: ``digits_as_zeros(raw)``, if the caller has it.
+    """
     if raw.count(b"[") + raw.count(b"{") > max_depth and not depth_within(raw, max_depth):
         _refuse_deep(raw, max_depth)
     if b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
         _refuse(raw, "nul", "a string holds the NUL character", "Remove it.", nul.start())
-    if _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO) or _may_lack_members(raw, value):
+    if _LONG_NUMBER in (digits_as_zeros(raw) if zeros is None else zeros) or _may_lack_members(raw, value):
         return _parse_exactly(raw)
     return value
 

@@ -295,3 +295,19 @@ def test_deep_references_huge_enums_and_evil_patterns_cost_no_time() -> None:
 
 def test_an_endless_answer_is_refused() -> None:
     assert not extract("x" * (9 << 20) + '{"n": 1}', SCHEMA).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "said"),
+    [
+        ("[123456789012345678901234567890]", [123456789012345678901234567890], "kept exactly"),
+        ("[9007199254740993]", [9007199254740993], "kept exactly"),
+        ("so: [0.12345678901234567890123]", [0.12345678901234568], "rounded to a double"),
+    ],
+)
+def test_numbers_that_a_double_does_not_hold_are_noted(text: str, value: list[float], said: str) -> None:
+    extraction = extract(text, None)
+
+    assert extraction.value == value
+    assert said in extraction.notes[0].message
+    assert extract('{"n": 1}', SCHEMA).notes == ()
