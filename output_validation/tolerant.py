@@ -169,7 +169,8 @@ class _Reader:
         value, end, repair = read_scalar(self._text, position, self._limit)
         if repair is not None:
             self._keep(repair)
-        if end >= self._limit and not self._sealed and value is not None and not isinstance(value, bool):
+        may_be_cut = isinstance(value, str) or not (self._sealed or value is None or isinstance(value, bool))
+        if end >= self._limit and may_be_cut:
             # A number or a word that ends with the text may have been cut short.
             self._note(RepairKind.TAIL_LOST, position, self._limit)
         return value, end

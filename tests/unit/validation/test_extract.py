@@ -75,6 +75,7 @@ def test_the_value_is_found_and_what_was_done_is_said(text: str, kinds: set[str]
         ('{"n": 1,', "truncated"),
         ('{"n": NaN}', "type"),
         ('{"n": Infinity}', "json"),
+        ('```json\n{"n": nul\n```', "truncated"),
         ('{"n": "1,234"}', "type"),
         ('{"n": "a few"}', "type"),
         ('{"n": 1, "n": 2}', "duplicate-key"),
