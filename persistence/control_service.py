@@ -5,17 +5,20 @@ Any number of processes may run it: each transaction takes its own lock, or skip
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
+from common.process import unless_stopped
 from persistence.control_wakes import ControlWakes, keep_hearing
 from persistence.controller import Controller
 from persistence.postgres.operations import PostgresOperations
-from persistence.postgres.pool import Pool
+from persistence.postgres.pool import Pool, wait_for_pool
 from persistence.releaser import Releaser
 from persistence.sweeper import Sweeper
+
+_CONNECTIONS: Final = 5  # one listens; the rest are lent for a transaction each
 
 
 class Endings(Protocol):
@@ -25,6 +28,24 @@ class Endings(Protocol):
 
 
 async def run_control(
+    database_url: str,
+    stop: asyncio.Event,
+    endings: Endings | None,
+    registry: CollectorRegistry,
+    *,
+    source: str,
+    shards: int,
+    keep_keys_hours: int,
+) -> None:
+    """Run until ``stop``, on connections of its own. Nothing is drained: what is not committed is found again."""
+    pool = await unless_stopped(stop, wait_for_pool(database_url, size=_CONNECTIONS, application="control"))
+    try:
+        await _run(pool, stop, endings, registry, source=source, shards=shards, keep_keys_hours=keep_keys_hours)
+    finally:
+        pool.terminate()
+
+
+async def _run(
     pool: Pool,
     stop: asyncio.Event,
     endings: Endings | None,
@@ -34,7 +55,6 @@ async def run_control(
     shards: int,
     keep_keys_hours: int,
 ) -> None:
-    """Run until ``stop``. Nothing is drained: what a transaction has not committed is found again."""
     wakes = ControlWakes()
     operations = PostgresOperations(pool, shards=shards, source=source)
     sweeper = Sweeper(pool, endings, registry, source=source, shards=shards, keep_keys_hours=keep_keys_hours)

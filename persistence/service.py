@@ -115,7 +115,7 @@ async def _run(settings: Settings, stop: asyncio.Event, parts: Collection[str]) 
             work.append(Reconciler(search, ReconcilerMetrics(registry)).run(stop))
             work.append(
                 run_control(
-                    pool,
+                    url,
                     stop,
                     endings,
                     registry,

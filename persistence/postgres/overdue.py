@@ -26,17 +26,17 @@ select j.*, j.hold_reason is null and exists (
 _LATER = """
 update deadlines d set look_at = clock_timestamp() + interval '15 seconds'
   from unnest($1::timestamptz[], $2::uuid[]) k(look_at, job)
- where d.look_at = k.look_at and d.job_id = k.job
+ where d.look_at = k.look_at and d.job_id = k.job and d.look_at = any($1)
 """
 _LOOKED = """
 delete from deadlines d using unnest($1::timestamptz[], $2::uuid[]) k(look_at, job)
- where d.look_at = k.look_at and d.job_id = k.job
+ where d.look_at = k.look_at and d.job_id = k.job and d.look_at = any($1)
 """
+# By row address: the same plan at every size. A row that changes meanwhile is left for the next time.
 _OLD_KEYS = """
-delete from idempotency i using (
-  select tenant_id, key from idempotency where created_at < clock_timestamp() - make_interval(hours => $1)
-   order by created_at limit $2 for update skip locked) old
- where i.tenant_id = old.tenant_id and i.key = old.key
+delete from idempotency where ctid = any(array(
+  select ctid from idempotency where created_at < clock_timestamp() - make_interval(hours => $1)
+   order by created_at limit $2 for update skip locked))
 """
 _OLD_OPERATIONS = """
 delete from operations where id = any(array(

@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from common.failpoint import failpoint
 from persistence.postgres import holds
 from persistence.postgres.budgets import present_budgets
 from persistence.postgres.pool import Connection, Pool, connection, transaction
@@ -24,13 +25,12 @@ _ALONE = "select pg_try_advisory_xact_lock($1)"
 # Released and since then seen at the ledger, or lost on the way, or ended: nothing is on its way. Rows that somebody
 # holds are left for the next pass: this statement locks no jobs, so it must not wait.
 _ARRIVED = """
-delete from holds h using (
-  select w.job_id, w.message_id from holds w where w.released_at is not null and (
+delete from holds where ctid = any(array(
+  select w.ctid from holds w where w.released_at is not null and (
     w.released_at < clock_timestamp() - interval '30 seconds'
     or exists (select 1 from attempts a where a.job_id = w.job_id and a.started_at >= w.released_at)
     or not exists (select 1 from jobs j where j.id = w.job_id and j.state = 0))
-  for update of w skip locked) g
- where h.job_id = g.job_id and h.message_id = g.message_id
+  for update of w skip locked))
 """
 _ALL_BUDGETS = """
 select h.budget_id, min(h.amount_nanos) as least from holds h
@@ -78,6 +78,8 @@ async def release_pass(pool: Pool, budget_ids: Collection[int] | None) -> int:
         in_transit = await lent.fetch(_IN_TRANSIT, _MOST_IN_TRANSIT)
         plan = await _plan(lent, in_transit, waiting)
         released = await _carry_out(lent, plan)
+        failpoint("releaser.before_commit")
+    failpoint("releaser.after_commit")
     if released:
         async with connection(pool) as lent:
             await notify(lent, {LATER_TOKEN})
