@@ -22,6 +22,10 @@ POINTS: Final = MappingProxyType(
         "ingestion.before_answer": "they are committed and the relay is woken; nobody has been answered",
         "cancel.before_commit": "a job is locked and about to be ended as cancelled",
         "cancel.after_commit": "it is cancelled; the caller has not been answered",
+        "pause.before_commit": "a job is locked and about to be paused",
+        "pause.after_commit": "it is paused; the caller has not been answered",
+        "resume.before_commit": "a job is locked and about to go on",
+        "resume.after_commit": "it goes on; the relay was not woken",
         # relay, work
         "relay.steps.after_read": "rows were read and nothing was sent",
         "relay.steps.after_send": "Kafka has acknowledged them; the rows are still there",
@@ -40,7 +44,11 @@ POINTS: Final = MappingProxyType(
         "relay.recovery.after_closing": "the closing transaction has ended",
         "relay.recovery.after_manifest": "the newest manifest is read; its rows are still there",
         "relay.recovery.after_delete": "its rows are deleted; nothing was read anew",
-        # what mends
+        # what releases, works off and mends
+        "releaser.before_commit": "jobs on hold for a budget are about to be let go",
+        "releaser.after_commit": "they are let go; the relay was not woken",
+        "controller.before_commit": "a page of an operation on many jobs is about to be committed",
+        "controller.after_commit": "it is committed, with where the operation stands",
         "reconciler.before_publish": "jobs that Kafka has lost are about to be published again",
         "reconciler.after_publish": "their messages are queued; the relay was not woken",
         "reconciler.before_charge": "calls that a dead worker left are about to be charged",

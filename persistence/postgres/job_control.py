@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from common.control_ports import Action, JobFilter, OperationView, Retried
+from common.failpoint import failpoint
 from common.ports import JobView
 from persistence.postgres.control import Records, lock_jobs, pause_jobs, resume_jobs
 from persistence.postgres.control_wake import budget_token, notify_control
@@ -39,6 +40,8 @@ class PostgresJobControl:
         """Pause an open job; an ended one is returned as it is. None: no such job."""
         async with transaction(self._pool) as lent:
             await pause_jobs(lent, await lock_jobs(lent, tenant_id, [job_id]), self._records)
+            failpoint("pause.before_commit")
+        failpoint("pause.after_commit")
         async with connection(self._pool) as lent:
             await notify(lent, {PUBLIC_TOKEN})
         return await self._jobs.job(tenant_id, job_id)
@@ -47,6 +50,8 @@ class PostgresJobControl:
         """Let an open job go on; one held for a budget still waits for it. None: no such job."""
         async with transaction(self._pool) as lent:
             _, budgets = await resume_jobs(lent, await lock_jobs(lent, tenant_id, [job_id]))
+            failpoint("resume.before_commit")
+        failpoint("resume.after_commit")
         async with connection(self._pool) as lent:
             await notify(lent, {LATER_TOKEN})
             await notify_control(lent, [budget_token(budget_id) for budget_id in budgets])

@@ -15,6 +15,7 @@ import orjson
 
 from common.contracts import Lane
 from common.control_ports import Action, JobFilter, OperationView
+from common.failpoint import failpoint
 from common.ids import uuid7
 from persistence.postgres.control import Records, cancel_jobs, pause_jobs, resume_jobs
 from persistence.postgres.control_wake import OPERATION_TOKEN, budget_token, notify_control
@@ -102,6 +103,8 @@ class PostgresOperations:
             if row is None:
                 return None
             worked = await self._page(lent, row, page)
+            failpoint("controller.before_commit")
+        failpoint("controller.after_commit")
         async with connection(self._pool) as lent:
             await notify(lent, worked.wakes)
             await notify_control(lent, [budget_token(b) for b in worked.budgets])

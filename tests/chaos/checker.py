@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from tests.chaos.evidence import TERMINAL, AttemptSeen, CallSeen, EventSeen, Evidence, OutputSeen
@@ -81,6 +82,8 @@ def check(evidence: Evidence) -> Verdict:
     found += _stops(evidence)
     found += _ledger(evidence, calls, marker_of)
     found += _money(evidence, calls)
+    found += _budgets(evidence)
+    found += [Finding("P6", "-", f"a dead letter is left: {letter}") for letter in evidence.dead_letters]
     verdict.figures = _figures(evidence, calls, marker_of)
     return verdict
 
@@ -289,6 +292,37 @@ def _money(evidence: Evidence, calls: Mapping[str, Sequence[CallSeen]]) -> Itera
             yield Finding("P4", job_id, f"it cost {job.cost_nanos} nano-USD, its attempts {total}")
 
 
+def _budgets(evidence: Evidence) -> Iterator[Finding]:
+    rows = [row for attempts in evidence.attempts.values() for row in attempts]
+    for row in rows:
+        if any(interval.since < row.started_at < interval.until for interval in evidence.broke):
+            yield Finding("P4", row.job_id, f"attempt {row.attempt} started while nothing was left to spend")
+    spent = sum(row.cost_nanos or 0 for row in rows)
+    for budget in evidence.budgets:
+        owned = evidence.attempts.get(budget.key, ()) if budget.scope == "job" else rows
+        wanted = sum(row.cost_nanos or 0 for row in owned)
+        if budget.settled_nanos != wanted:
+            sums = f"{budget.settled_nanos} nano-USD against {wanted} in the ledger"
+            yield Finding("P4", budget.key or "-", f"the {budget.scope} budget has settled {sums}")
+        if budget.reserved_nanos:
+            yield Finding(
+                "P4", budget.key or "-", f"the {budget.scope} budget has {budget.reserved_nanos} nano-USD reserved"
+            )
+    if evidence.usage is None:
+        return
+    again = sum(
+        earlier.error_code == LEASE_EXPIRED and later.attempt == earlier.attempt + 1
+        for attempts in evidence.attempts.values()
+        for earlier, later in pairwise(sorted(attempts, key=lambda row: row.attempt))
+    )
+    told = (evidence.usage.attempts, evidence.usage.cost_nanos, evidence.usage.rebought)
+    if told != (len(rows), spent, again):
+        wanted_text = f"{len(rows)} attempts, {spent} nano-USD and {again} bought again"
+        yield Finding(
+            "P4", "-", f"usage tells {told[0]} attempts, {told[1]} nano-USD, {told[2]} bought again, not {wanted_text}"
+        )
+
+
 def _figures(
     evidence: Evidence, calls: Mapping[str, Sequence[CallSeen]], marker_of: Mapping[str, str]
 ) -> dict[str, int]:
@@ -303,7 +337,9 @@ def _figures(
     return {
         "accepted": len({a.job_id for a in evidence.accepted}),
         **{state: states[state] for state in sorted(states)},
-        "paused": len(evidence.pauses),
+        "pauses": len(evidence.pauses),
+        "times_without_money": len(evidence.broke),
+        "budgets_compared": len(evidence.budgets),
         "outputs": len(evidence.outputs),
         "events": len(evidence.events),
         "calls": len(evidence.calls),

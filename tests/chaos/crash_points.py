@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Final
 
 from common.failpoint import POINTS
-from headrace.local.services import TENANT
 from tests.chaos.checker import Finding, Verdict, check, told
 from tests.chaos.evidence import FaultSeen
 from tests.chaos.fleet import WATCH_EVERY_S
 from tests.chaos.healing import healed
 from tests.chaos.history import Journal
-from tests.chaos.insides import give_tenant_a_budget, look_inside
+from tests.chaos.insides import look_inside
 from tests.chaos.load import Load
 from tests.chaos.model_faults import FAULT_SHARE
 from tests.chaos.nemesis import delete_topic, stage_of
 from tests.chaos.observe import gather_evidence
+from tests.chaos.operator import ENOUGH_USD, Operator
 from tests.chaos.run import HEALING_S, HISTORY, QUIET_S
 from tests.chaos.system import System, new_history, running_system
 from tests.chaos.topics import Tail
@@ -35,9 +35,11 @@ BURST_JOBS: Final = 7
 REACHED_S: Final = 60.0
 HUNG_S: Final = 1.5
 NEWEST_JOBS: Final = 12
+WARM_OUTPUTS: Final = 20
 
 # Longer than a start, so that what a killed worker had in hand meets its lease and is parked.
-SETTINGS: Final = {"HEADRACE_LEASE_S": "10", "HEADRACE_LOST_AFTER_S": "8"}
+SETTINGS: Final = {"HEADRACE_LEASE_S": "10", "HEADRACE_LOST_AFTER_S": "5"}
+MENDING: Final = ("reconciler.", "releaser.", "controller.")
 # A point that only follows from another crash names the point whose kill leads there.
 LEADS: Final[Mapping[str, str]] = {
     "parking.before_commit": "model.after_call",
@@ -86,9 +88,10 @@ class Tour:
 class Guide:
     """Leads a running system past the points."""
 
-    def __init__(self, system: System, load: Load) -> None:
+    def __init__(self, system: System, load: Load, operator: Operator) -> None:
         self._system = system
         self._load = load
+        self._operator = operator
         self.faults: list[FaultSeen] = []
         self.passages: list[Passage] = []
 
@@ -127,26 +130,36 @@ class Guide:
     async def _provoke(self, point: str) -> None:
         """Bring about what leads to a point that plain work does not pass."""
         fleet = self._system.fleet
-        if point in LEADS:
-            self._system.order(LEADS[point], "kill")
-        elif point.startswith("relay.recovery"):
-            fleet.kill("persistence")
-        elif point == "reconciler.before_publish":
-            self._ordered("reconciler.after_publish")
-            # Prompts that wait while nobody takes them, and are gone with their topic.
-            await self._while_hung("model_layer", delete_topic(self._system, "prompts.standard"))
-        elif point == "reconciler.before_charge":
-            self._ordered("reconciler.after_charge")
-            # Calls that are reserved, of jobs that are cancelled, by a worker that dies.
-            self._system.order("model.after_reserve", "stop")
-            await asyncio.sleep(HUNG_S)
-            await self._load.cancel_newest(NEWEST_JOBS)
-            (self._system.orders / "model.after_reserve").unlink(missing_ok=True)
-            at = self._system.journal.note("fault", action="kill", targets=["model_layer"])
-            fleet.kill("model_layer")
-            self.faults.append(FaultSeen("kill", "model_layer", at, at))
+        before, _, after = point.partition("before_")
+        if point.startswith(MENDING) and after:
+            # What mends may not wait for us between the two: both are ordered at once.
+            self._ordered(f"{before}after_{after}")
+        match point:
+            case _ if point in LEADS:
+                self._system.order(LEADS[point], "kill")
+            case _ if point.startswith("relay.recovery"):
+                fleet.kill("persistence")
+            case "releaser.before_commit":
+                await self._operator.squeeze()
+            case "controller.before_commit":
+                await self._operator.pause_many()
+            case "reconciler.before_publish":
+                # Prompts that wait while nobody takes them, and are gone with their topic.
+                await self._while_hung("model_layer", delete_topic(self._system, "prompts.standard"))
+            case "reconciler.before_charge":
+                # Calls under way, of jobs that are cancelled, by a worker that dies.
+                await self._while_hung("model_server", self._cancel_and_kill())
+            case _:
+                return
+
+    async def _cancel_and_kill(self) -> None:
+        await self._load.cancel_newest(NEWEST_JOBS)
+        at = self._system.journal.note("fault", action="kill", targets=["model_layer"])
+        self._system.fleet.kill("model_layer")
+        self.faults.append(FaultSeen("kill", "model_layer", at, at))
 
     async def _while_hung(self, stage: str, trouble: Awaitable[None]) -> None:
+        await self._system.fleet.ready(stage)
         pid = self._system.fleet.pause(stage)
         try:
             await asyncio.sleep(HUNG_S)
@@ -172,15 +185,15 @@ async def tour(points: Sequence[str] = tuple(POINTS), *, history_root: Path = HI
 
 async def _tour_on(system: System, points: Sequence[str], *, search: bool) -> Tour:
     endpoints = system.stack.endpoints
-    await give_tenant_a_budget(endpoints.database_url, TENANT)
     tail = Tail(endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
     clients = Journal(system.history / "clients.jsonl")
     load = Load(system.api, system.api_key, SEED, clients)
-    await load.look_what_it_can()
-    guide = Guide(system, load)
+    operator = Operator(system.api, system.api_key, SEED, clients)
+    await operator.set_budget(ENOUGH_USD)
+    guide = Guide(system, load, operator)
     try:
         async with asyncio.TaskGroup() as group:
-            walking = group.create_task(_walk_all(guide, points))
+            walking = group.create_task(_walk_all(guide, tail, points))
             submitting: list[asyncio.Task[list[str]]] = []
             while not walking.done():
                 submitting.append(group.create_task(load.submit(BURST_JOBS, over_s=BURST_JOBS / JOBS_A_S)))
@@ -197,17 +210,27 @@ async def _tour_on(system: System, points: Sequence[str], *, search: bool) -> To
         clients.close()
 
 
-async def _walk_all(guide: Guide, points: Sequence[str]) -> None:
-    """Persistence in one line, everybody else in another, so that one recovers while the other is hit.
+async def _walk_all(guide: Guide, tail: Tail, points: Sequence[str]) -> None:
+    """First what mends, for which something has to be broken in a system that is well; then the rest, in two lines:
 
-    What mends has a line of its own: it takes its time.
+    persistence in one, everybody else in the other, so that one recovers while the other is hit.
     """
-    lines: dict[str, list[str]] = {"mending": [], "persistence": [], "others": []}
-    for point in points:
-        ours = stage_of(point) == "persistence"
-        lines["mending" if point.startswith("reconciler.") else "persistence" if ours else "others"].append(point)
+    while len(tail.outputs) < WARM_OUTPUTS:
+        await asyncio.sleep(WATCH_EVERY_S)
+    # The reconciler before the releaser: an empty budget would leave no call to charge.
+    mending = sorted(
+        (point for point in points if point.startswith(MENDING)), key=lambda point: not point.startswith("reconciler.")
+    )
+    slow = [point for point in mending if point.endswith("_charge")]
+    await _side_by_side(guide, slow, [point for point in mending if point not in slow])
+    working = [point for point in points if point not in mending]
+    ours = [point for point in working if stage_of(point) == "persistence"]
+    await _side_by_side(guide, ours, [point for point in working if point not in ours])
+
+
+async def _side_by_side(guide: Guide, *lines: Sequence[str]) -> None:
     async with asyncio.TaskGroup() as group:
-        for line in lines.values():
+        for line in lines:
             group.create_task(guide.walk(line))
 
 

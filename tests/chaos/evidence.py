@@ -115,8 +115,38 @@ class FaultSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSeen:
+    """One budget as ``GET /budgets`` shows it."""
+
+    scope: str
+    key: str
+    settled_nanos: int
+    reserved_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSeen:
+    """What ``GET /usage`` sums up for the whole run."""
+
+    attempts: int
+    rebought: int
+    cost_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From one confirmed moment to the next request."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the checker may know. ``documents``: search documents by job; None: search was not running."""
+    """Everything the checker may know.
+
+    ``broke``: when the tenant's budget was 0. ``documents``: search documents by job; None: search was not running.
+    """
 
     accepted: Sequence[Accepted]
     cancelled: Sequence[Cancelled]
@@ -127,6 +157,10 @@ class Evidence:
     calls: Sequence[CallSeen]
     faults: Sequence[FaultSeen] = ()
     pauses: Sequence[Paused] = ()
+    broke: Sequence[Interval] = ()
+    budgets: Sequence[BudgetSeen] = ()
+    usage: UsageSeen | None = None
+    dead_letters: Sequence[str] = ()
     strangers: Sequence[str] = ()
     documents: Mapping[str, Any] | None = None
     sampled: frozenset[str] = field(default_factory=frozenset)

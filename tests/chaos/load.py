@@ -1,21 +1,21 @@
-"""Clients of a run: they submit with a key, repeat as a real client would until they are answered, and cancel some.
+"""Clients of a run: they submit with a key, repeat as a real client would until they are answered, cancel and
+pause some.
 
 A 202 is written to the journal the moment it is read. The same key is repeated after a 503, a broken connection or
-no answer in time, so whatever was accepted is known by the end. Where the API can pause, some are paused a while.
+no answer in time, so whatever was accepted is known by the end.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
 from tests.chaos.history import Journal
-from tests.chaos.workload import job_body, marker
+from tests.chaos.workload import is_steered, job_body, marker
 
 CLIENTS = 16
 REQUEST_TIMEOUT_S = 8.0
@@ -41,7 +41,6 @@ class Load:
     accepted: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     posts: int = 0
-    can_pause: bool = False
     _next: int = 0
 
     async def submit(self, jobs: int, *, over_s: float) -> list[str]:
@@ -67,7 +66,7 @@ class Load:
         if chance.random() < self.cancel_share:
             await asyncio.sleep(chance.choice((0.0, 0.02, 0.1, 0.5, 2.0)))
             await self._steer(session, ids[0], "cancel", chance)
-        elif self.can_pause and chance.random() < PAUSE_SHARE:
+        elif not is_steered(number) and chance.random() < PAUSE_SHARE:
             await self._steer(session, ids[0], "pause", chance)
             await asyncio.sleep(chance.choice((0.0, 0.5, 3.0)))
             self.journal.note("resuming", job_id=ids[0])
@@ -81,53 +80,60 @@ class Load:
             newest = list(self.accepted)[-jobs:]
             await asyncio.gather(*(self._steer(session, job_id, "cancel", chance) for job_id in newest))
 
-    async def look_what_it_can(self) -> None:
-        """Ask the API whether it can pause jobs."""
-        where = self.api.removesuffix("/api/v1") + "/openapi.json"
-        async with client(self.api_key) as session, session.get(where) as response:
-            paths = orjson.loads(await response.read())["paths"]
-        self.can_pause = "/api/v1/jobs/{job_id}/pause" in paths
-
     async def _post(self, session: aiohttp.ClientSession, number: int, chance: random.Random) -> str:
         headers = {"idempotency-key": f"chaos-{self.seed}-{number}", "content-type": "application/json"}
         body = job_body(self.seed, number)
-        status, answer = await self._until_answered(session, "/jobs", body, headers, chance, {202})
-        if status != 202:
-            raise RefusedError(f"{status} {answer.get('code')}")
-        job_id = str(answer["id"])
+        answered = await until_answered(session, "POST", self.api + "/jobs", body, headers, chance, {202})
+        self.posts += answered.asked
+        if answered.status != 202:
+            raise RefusedError(f"{answered.status} {answered.body.get('code')}")
+        job_id = str(answered.body["id"])
         self.journal.note("accepted", marker=marker(number), job_id=job_id)
         self.accepted.setdefault(job_id, marker(number))
         return job_id
 
     async def _steer(self, session: aiohttp.ClientSession, job_id: str, how: str, chance: random.Random) -> None:
         # 409: it has ended already, perhaps by the first of several tries, whose answer was lost.
-        status, answer = await self._until_answered(session, f"/jobs/{job_id}/{how}", b"", {}, chance, {200, 409})
-        if status not in {200, 409}:
-            self.refused.append(f"{how} of {job_id}: {status} {answer.get('code')}")
-        self.journal.note(how, job_id=job_id, status=status)
+        url = f"{self.api}/jobs/{job_id}/{how}"
+        answered = await until_answered(session, "POST", url, b"", {}, chance, {200, 409})
+        self.posts += answered.asked
+        if answered.status not in {200, 409}:
+            self.refused.append(f"{how} of {job_id}: {answered.status} {answered.body.get('code')}")
+        self.journal.note(how, job_id=job_id, status=answered.status)
 
-    async def _until_answered(
-        self,
-        session: aiohttp.ClientSession,
-        path: str,
-        body: bytes,
-        headers: dict[str, str],
-        chance: random.Random,
-        wanted: set[int],
-    ) -> tuple[int, dict[str, Any]]:
-        """POST until the API answers for good: what is wanted, or a refusal."""
-        wait_s = 0.05
-        while True:
-            self.posts += 1
-            try:
-                async with session.post(self.api + path, data=body, headers=headers) as response:
-                    answer = orjson.loads(await response.read())
-                    if response.status in wanted or response.status not in {429, 503}:
-                        return response.status, answer
-            except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError):
-                pass
-            await asyncio.sleep(wait_s * chance.uniform(0.5, 1.5))
-            wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer of the API for good, and how often it had to be asked."""
+
+    status: int
+    body: dict[str, Any]
+    asked: int
+
+
+async def until_answered(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    chance: random.Random,
+    wanted: set[int],
+) -> Answered:
+    """Ask until the API answers for good: what is wanted, or a refusal that repeating does not change."""
+    wait_s = 0.05
+    asked = 0
+    while True:
+        asked += 1
+        try:
+            async with session.request(method, url, data=body, headers=headers) as response:
+                answer = orjson.loads(await response.read())
+                if response.status in wanted or response.status not in {429, 503}:
+                    return Answered(response.status, answer, asked)
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError):
+            pass
+        await asyncio.sleep(wait_s * chance.uniform(0.5, 1.5))
+        wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
 
 
 def client(api_key: str) -> aiohttp.ClientSession:
@@ -136,8 +142,3 @@ def client(api_key: str) -> aiohttp.ClientSession:
         headers={"authorization": f"Bearer {api_key}"},
         timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=2.0),
     )
-
-
-def write_summary(path: Path, lines: Sequence[str]) -> None:
-    """Keep the report of a run beside its history."""
-    path.write_text("\n".join(lines) + "\n")

@@ -19,12 +19,12 @@ from tests.chaos.system import MOST_INSTANCES, System
 
 _POINT_S = 8.0
 _STOP_LEAST_S = 0.5
-_PERSISTENCE_POINTS = ("relay.", "writer.", "indexer.", "persistence.", "reconciler.")
+_PERSISTENCE_POINTS = ("relay.", "writer.", "indexer.", "persistence.", "reconciler.", "releaser.", "controller.")
 
 
 def stage_of(point: str) -> str:
     """The service that comes by a crash point."""
-    if point.startswith(("submit.", "ingestion.", "cancel.")):
+    if point.startswith(("submit.", "ingestion.", "cancel.", "pause.", "resume.")):
         return "ingestion"
     if point.startswith(_PERSISTENCE_POINTS):
         return "persistence"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,12 +11,24 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import orjson
 
-from tests.chaos.evidence import Accepted, AttemptSeen, CallSeen, Cancelled, Evidence, FaultSeen, JobSeen, Paused
+from tests.chaos.evidence import (
+    Accepted,
+    AttemptSeen,
+    BudgetSeen,
+    CallSeen,
+    Cancelled,
+    Evidence,
+    FaultSeen,
+    Interval,
+    JobSeen,
+    Paused,
+    UsageSeen,
+)
 from tests.chaos.history import lines
 from tests.chaos.load import client
 from tests.chaos.system import System
 from tests.chaos.topics import events_of, outputs_of, read_topic
-from tests.chaos.workload import cost_nanos
+from tests.chaos.workload import cost_nanos, is_steered, number_of
 
 _READERS: Final = 8
 _TRIES: Final = 30
@@ -42,12 +54,17 @@ async def gather_evidence(system: System, faults: Sequence[FaultSeen], *, search
         sampled = frozenset([i for i in job_ids if i in jobs and jobs[i].state == "succeeded"][:_SAMPLE])
         markers = {one.job_id: one.marker for one in accepted}
         documents = await api.documents({i: markers[i] for i in sampled}) if search else None
+        budgets, usage, letters = await api.budgets(), await api.usage(), await api.dead_letters()
     outputs = await asyncio.to_thread(read_topic, bootstrap, system.topic("outputs"))
     events = await asyncio.to_thread(read_topic, bootstrap, system.topic("events"))
     return Evidence(
         accepted=accepted,
         cancelled=told.cancelled,
         pauses=told.pauses,
+        broke=told.broke,
+        budgets=budgets,
+        usage=usage,
+        dead_letters=letters,
         jobs=jobs,
         attempts=attempts,
         outputs=outputs_of(outputs),
@@ -67,6 +84,7 @@ class Told:
     accepted: list[Accepted] = field(default_factory=list)
     cancelled: list[Cancelled] = field(default_factory=list)
     pauses: list[Paused] = field(default_factory=list)
+    broke: list[Interval] = field(default_factory=list)
 
 
 def clients_log(path: Path) -> Told:
@@ -83,6 +101,13 @@ def clients_log(path: Path) -> Told:
                 paused[line["job_id"]] = line["at"]
             case "resuming" if line["job_id"] in paused:
                 told.pauses.append(Paused(line["job_id"], paused[line["job_id"]], line["at"]))
+            case "budget_filling":
+                told.broke.append(Interval(line["since"], line["at"]))
+            case "resuming_many":
+                steered = {
+                    one.job_id for one in told.accepted if one.at < line["asked"] and is_steered(number_of(one.marker))
+                }
+                told.pauses += [Paused(job_id, line["since"], line["at"]) for job_id in sorted(steered)]
     return told
 
 
@@ -154,6 +179,41 @@ class Api:
             cursor = page["next_cursor"]
             if cursor is None:
                 return found
+
+    async def budgets(self) -> list[BudgetSeen]:
+        """Return every budget and how it stands; those of single jobs are shown only when asked for."""
+        return [*await self._budgets(""), *await self._budgets("&scope=job")]
+
+    async def _budgets(self, wanted: str) -> list[BudgetSeen]:
+        found: list[BudgetSeen] = []
+        after = 0
+        while True:
+            page = await self.get(f"/budgets?limit=200&after={after}{wanted}")
+            assert page is not None
+            found += [
+                BudgetSeen(b["scope"], b["key"], _nanos(b["settled_usd"]) or 0, _nanos(b["reserved_usd"]) or 0)
+                for b in page["budgets"]
+            ]
+            if page["next_after"] is None:
+                return found
+            after = page["next_after"]
+
+    async def usage(self) -> UsageSeen:
+        """Return what was used since yesterday, in all."""
+        today = datetime.now(UTC).date()
+        told = await self.get(f"/usage?from={today - timedelta(days=1)}&to={today}")
+        assert told is not None
+        rows = told["usage"]
+        return UsageSeen(
+            attempts=sum(row["attempts"] for row in rows),
+            rebought=sum(row["rebought"] for row in rows),
+            cost_nanos=sum(_nanos(row["cost_usd"]) or 0 for row in rows),
+        )
+
+    async def dead_letters(self) -> list[str]:
+        """Return what was set aside and not dealt with, in short."""
+        page = await self.get("/dead-letters")
+        return [f"{letter['stage']}: {letter['reason']}" for letter in (page or {"dead_letters": []})["dead_letters"]]
 
     async def documents(self, marker_of: Mapping[str, str]) -> dict[str, Any]:
         """Return the search document of each job that search finds by its marker, waiting for the last ones."""

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace.local.services import SERVICES, TENANT
+from headrace.local.services import SERVICES
 from tests.chaos.checker import Finding, Verdict, check, told
 from tests.chaos.healing import healed
 from tests.chaos.history import Journal
-from tests.chaos.insides import give_tenant_a_budget, look_inside
+from tests.chaos.insides import look_inside
 from tests.chaos.load import Load
 from tests.chaos.model_faults import FAULT_SHARE
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.observe import gather_evidence
+from tests.chaos.operator import ENOUGH_USD, Operator
 from tests.chaos.plan import Fault
 from tests.chaos.recovery import Recovery, recoveries, worst_alone
 from tests.chaos.system import CORE_SERVERS, System, new_history, running_system
@@ -98,16 +99,17 @@ async def run(order: Order, *, history_root: Path = HISTORY) -> Report:
 
 async def _run_on(system: System, order: Order) -> Report:
     endpoints = system.stack.endpoints
-    await give_tenant_a_budget(endpoints.database_url, TENANT)
     tail = Tail(endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
     clients = Journal(system.history / "clients.jsonl")
     load = Load(system.api, system.api_key, order.seed, clients)
-    await load.look_what_it_can()
+    operator = Operator(system.api, system.api_key, order.seed, clients)
+    await operator.set_budget(ENOUGH_USD)
     nemesis = Nemesis(system)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(load.submit(order.jobs, over_s=order.minutes * 60))
             group.create_task(nemesis.run(order.plan))
+            group.create_task(operator.run(order.minutes * 60))
         healed_s = await healed(tail, load.accepted, HEALING_S)
         await asyncio.sleep(QUIET_S)
         evidence = await gather_evidence(system, nemesis.faults, search=order.elasticsearch)

@@ -18,13 +18,24 @@ LARGE_SHARE: Final = 0.02
 # Some 300 KB: too large for a message, so it travels by reference.
 LARGE_WORDS: Final = 55_000
 INPUT_LIMIT_BYTES: Final = 1_048_576
+STEERED_TAG: Final = "steered"
 _WORDS: Final = ("kettle", "cord", "lid", "boil", "water", "travel", "luggage", "morning", "review", "desk", "hotel")
 _MARKER: Final = re.compile(rb"marker=(m[0-9]{7}x)")
+
+
+def is_steered(number: int) -> bool:
+    """Whether a job is the operator's to pause, and not its client's."""
+    return number % 8 == 0
 
 
 def marker(number: int) -> str:
     """Return the client's own name for its job: one word for search, unique in a run."""
     return f"m{number:07d}x"
+
+
+def number_of(marker: str) -> int:
+    """Return the number of the job that a marker names."""
+    return int(marker[1:-1])
 
 
 def marker_in(body: bytes) -> str | None:
@@ -43,7 +54,7 @@ def job_body(seed: int, number: int) -> bytes:
         "recipe": RECIPE,
         "input": {"marker": marker(number), "text": text},
         "lane": lane,
-        "tags": ["chaos"],
+        "tags": ["chaos", STEERED_TAG] if is_steered(number) else ["chaos"],
     }
     # A large input may cost more than that; an exhausted budget would hold the job for good.
     if not large and chance.random() < BUDGETED_SHARE:

@@ -9,14 +9,17 @@ from tests.chaos.checker import check, told
 from tests.chaos.evidence import (
     Accepted,
     AttemptSeen,
+    BudgetSeen,
     CallSeen,
     Cancelled,
     EventSeen,
     Evidence,
     FaultSeen,
+    Interval,
     JobSeen,
     OutputSeen,
     Paused,
+    UsageSeen,
 )
 
 RESERVED = 900
@@ -71,6 +74,8 @@ def clean() -> Evidence:
             _call("m3", 2, 16.0),
         ],
         faults=[FaultSeen("kill", "model_layer", 11.5, 14.0)],
+        budgets=[BudgetSeen("tenant", "", 3 * COST + RESERVED, 0), BudgetSeen("job", "job-1", COST, 0)],
+        usage=UsageSeen(attempts=5, rebought=1, cost_nanos=3 * COST + RESERVED),
         documents=dict(outputs),
         sampled=frozenset(outputs),
     )
@@ -201,6 +206,25 @@ BROKEN: dict[str, tuple[Breakage, tuple[str, str]]] = {
     "a wrong price": (_row("job-1", 1, cost_nanos=COST + 1), ("P4", "job-1")),
     "a refusal that was charged": (_row("job-2", 1, cost_nanos=5), ("P4", "job-2")),
     "an unknown that was not charged": (_row("job-3", 1, cost_nanos=0), ("P4", "job-3")),
+    "a call while the budget was empty": (lambda e: replace(e, broke=[Interval(12.5, 14.0)]), ("P4", "job-2")),
+    "a budget that is not its ledger's sum": (
+        lambda e: replace(e, budgets=[replace(e.budgets[0], settled_nanos=1)]),
+        ("P4", "-"),
+    ),
+    "a job's budget that is not its attempts' sum": (
+        lambda e: replace(e, budgets=[replace(e.budgets[1], settled_nanos=1)]),
+        ("P4", "job-1"),
+    ),
+    "a reservation that nobody gives back": (
+        lambda e: replace(e, budgets=[replace(e.budgets[0], reserved_nanos=7)]),
+        ("P4", "-"),
+    ),
+    "usage that does not add up": (lambda e: replace(e, usage=UsageSeen(5, 1, 1)), ("P4", "-")),
+    "a call bought again that usage does not tell": (
+        lambda e: replace(e, usage=UsageSeen(5, 0, 3 * COST + RESERVED)),
+        ("P4", "-"),
+    ),
+    "a dead letter": (lambda e: replace(e, dead_letters=["model_layer: broken"]), ("P6", "-")),
     "a wrong sum": (_job("job-2", cost_nanos=COST + 1), ("P4", "job-2")),
 }
 
@@ -212,12 +236,16 @@ def test_what_is_broken_is_found(name: str) -> None:
     assert wanted in _found(breakage(clean()))
 
 
+def _without_sums(evidence: Evidence) -> Evidence:
+    return replace(evidence, budgets=(), usage=None)
+
+
 def test_a_call_cut_on_the_way_needs_a_row_and_no_fault() -> None:
     evidence = clean()
     rows = [_attempt("job-2", 1, "unknown", 11.0, error="connection"), evidence.attempts["job-2"][1]]
     calls = [_call("m2", 1, 11.0, "cut", whole=False) if c.call_id == "m2-1" else c for c in evidence.calls]
     evidence = replace(evidence, attempts={**evidence.attempts, "job-2": rows}, calls=calls)
-    evidence = _job("job-2", cost_nanos=COST + RESERVED)(evidence)
+    evidence = _without_sums(_job("job-2", cost_nanos=COST + RESERVED)(evidence))
 
     assert check(evidence).findings == []
 
@@ -227,7 +255,7 @@ def test_a_late_answer_is_no_finding() -> None:
     late = replace(_attempt("job-3", 1, "answered", 11.0, call="m3-1"), ended_at=25.0)
     evidence = replace(evidence, attempts={**evidence.attempts, "job-3": [late, evidence.attempts["job-3"][1]]})
 
-    assert check(evidence).findings == []
+    assert check(_without_sums(evidence)).findings == []
 
 
 def test_findings_of_a_kind_are_told_briefly() -> None:
