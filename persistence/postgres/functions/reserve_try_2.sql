@@ -3,11 +3,13 @@
 -- item-by-item decision accepts all of them. Lock order everywhere: jobs, attempts, budgets, each in id order.
 -- A budget rolls over into the present window by the first statement that writes it: nothing is settled in it
 -- yet, and what is reserved stays. The clock is read behind the lock, so windows only move forward.
+-- A session keeps its plans until the tables are analysed: those made while they are small must be right when they
+-- have grown, so none of them may be sequential.
 create function reserve_try_2(
   p_job uuid[], p_step text[], p_item int[], p_attempt int[], p_tenant text[], p_recipe text[], p_batch uuid[],
   p_deployment text[], p_model text[], p_price text[], p_prompt text[], p_amount bigint[],
   p_scope_tenant text[], p_scope text[], p_scope_key text[], p_scope_amount bigint[], p_worker uuid
-) returns boolean language plpgsql as $$
+) returns boolean language plpgsql set enable_seqscan = off as $$
 declare
   seen int;
   bad int;

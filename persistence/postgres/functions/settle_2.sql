@@ -4,13 +4,15 @@
 -- Money counts in the window in which it settles. A correction that gives money back goes to the window of the
 -- charge it corrects, and to nothing if that window is over: it must not pay for calls of another.
 -- Returns the budgets that have jobs on hold, which may fit by now; null: none.
+-- A session keeps its plans until the tables are analysed: those made while they are small must be right when they
+-- have grown, so none of them may be sequential.
 create function settle_2(
   p_job uuid[], p_step text[], p_item int[], p_attempt int[], p_tenant text[], p_recipe text[], p_state smallint[],
   p_cost bigint[], p_raw bytea[], p_served text[], p_request text[], p_finish text[], p_error text[], p_input int[],
   p_cached int[], p_output int[], p_latency int[], p_final boolean[],
   r_id uuid[], r_shard smallint[], r_tenant text[], r_not_before timestamptz[], r_topic smallint[], r_job uuid[],
   r_body bytea[], r_reason text[]
-) returns bigint[] language plpgsql as $$
+) returns bigint[] language plpgsql set enable_seqscan = off as $$
 declare
   v_budgets bigint[];
   v_late boolean;
