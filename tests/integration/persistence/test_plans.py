@@ -24,7 +24,8 @@ _GROW = (
     "insert into jobs (id, tenant_id, recipe, recipe_hash, lane) select uuidv7(), 'other', 'r@1', 'h', 1"
     f" from generate_series(1, {ROWS})",
     "insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,"
-    " prompt_hash, reserved_nanos) select id, 'main', 0, 1, 'other', gen_random_uuid(), 'd', 'm', 'v', 'h', 1 from jobs",
+    " prompt_hash, reserved_nanos)"
+    " select id, 'main', 0, 1, 'other', gen_random_uuid(), 'd', 'm', 'v', 'h', 1 from jobs",
     "insert into budgets (tenant_id, scope, scope_key, limit_nanos) select 'other', 'job', id::text, 5 from jobs",
     "insert into holds (job_id, message_id, tenant_id, kind, reason) select id, id, 'other', 2, 'auth' from jobs",
 )
