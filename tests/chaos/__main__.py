@@ -14,8 +14,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="what everything random follows from; a new one is printed")
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--elasticsearch", action="store_true", help="run it too, and compare search documents")
-    parser.add_argument("--delete-topics", action="store_true", help="delete work topics (needs the reconciler)")
+    switch = argparse.BooleanOptionalAction
+    parser.add_argument("--elasticsearch", action=switch, default=True, help="run it too, compare search documents")
+    parser.add_argument("--delete-topics", action=switch, default=True, help="delete work topics, too")
     parser.add_argument("--plan", action="store_true", help="print the plan of a seed and end")
     return parser
 

@@ -19,6 +19,8 @@ LOST_ON_THE_WAY = frozenset({"connection", "timeout"})
 LEDGERS_TROUBLE = ("model_layer", "postgres")
 CALLS_TROUBLE = ("model_layer", "model_server")
 WINDOW_S = 15.0
+# A job's ending bears the time at which its transaction began.
+ROUNDED_S = 0.5
 
 _NUMBERS: Final = re.compile(r"[0-9a-f-]*[0-9][0-9a-f-]*")
 Record = TypeVar("Record", OutputSeen, EventSeen)
@@ -188,10 +190,14 @@ def _failures(
     evidence: Evidence, calls: Mapping[str, Sequence[CallSeen]], marker_of: Mapping[str, str]
 ) -> Iterator[Finding]:
     """A job may fail for what the model said, more than once; never for servers that were away."""
+    deadlines = {one.job_id: one.deadline for one in evidence.accepted}
     for job_id, job in evidence.jobs.items():
         made = sorted(calls.get(marker_of.get(job_id, ""), ()), key=lambda call: call.number)
-        if job.state == "expired":
-            yield Finding("P9", job_id, "expired without having a deadline")
+        deadline = deadlines.get(job_id)
+        if job.state == "expired" and (deadline is None or (job.finished_at or 0.0) < deadline - ROUNDED_S):
+            yield Finding("P9", job_id, "expired before its deadline, or without one")
+        if deadline is not None and any(a.started_at > deadline for a in evidence.attempts.get(job_id, ())):
+            yield Finding("P8", job_id, "an attempt started after its deadline")
         if job.state != "failed":
             continue
         if len(made) < 2 or made[-1].output is not None:

@@ -17,6 +17,7 @@ class Accepted:
     marker: str
     job_id: str
     at: float
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

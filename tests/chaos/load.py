@@ -7,15 +7,17 @@ no answer in time, so whatever was accepted is known by the end.
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import orjson
 
 from tests.chaos.history import Journal
-from tests.chaos.workload import is_steered, job_body, marker
+from tests.chaos.workload import batch_of, is_steered, job_body, marker, patience_s
 
 CLIENTS = 16
 REQUEST_TIMEOUT_S = 8.0
@@ -41,6 +43,7 @@ class Load:
     accepted: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     posts: int = 0
+    _deadlines: dict[int, float] = field(default_factory=dict)
     _next: int = 0
 
     async def submit(self, jobs: int, *, over_s: float) -> list[str]:
@@ -81,16 +84,27 @@ class Load:
             await asyncio.gather(*(self._steer(session, job_id, "cancel", chance) for job_id in newest))
 
     async def _post(self, session: aiohttp.ClientSession, number: int, chance: random.Random) -> str:
+        """Submit a job, or a batch of which it is the first; return its id."""
         headers = {"idempotency-key": f"chaos-{self.seed}-{number}", "content-type": "application/json"}
-        body = job_body(self.seed, number)
-        answered = await until_answered(session, "POST", self.api + "/jobs", body, headers, chance, {202})
+        together = batch_of(self.seed, number)
+        deadline = self._deadline(number) if len(together) == 1 else None
+        written = None if deadline is None else datetime.fromtimestamp(deadline, UTC).isoformat()
+        bodies = [job_body(self.seed, each, written) for each in together]
+        path, body = ("/jobs", bodies[0]) if len(bodies) == 1 else ("/batches", b"[" + b",".join(bodies) + b"]")
+        answered = await until_answered(session, "POST", self.api + path, body, headers, chance, {202})
         self.posts += answered.asked
         if answered.status != 202:
             raise RefusedError(f"{answered.status} {answered.body.get('code')}")
-        job_id = str(answered.body["id"])
-        self.journal.note("accepted", marker=marker(number), job_id=job_id)
-        self.accepted.setdefault(job_id, marker(number))
-        return job_id
+        ids = [str(job_id) for job_id in answered.body.get("jobs", [answered.body["id"]])]
+        for job_id, each in zip(ids, together, strict=True):
+            self.journal.note("accepted", marker=marker(each), job_id=job_id, deadline=deadline)
+            self.accepted.setdefault(job_id, marker(each))
+        return ids[0]
+
+    def _deadline(self, number: int) -> float | None:
+        """The same for every repetition: another body under the key would be another job."""
+        patience = patience_s(self.seed, number)
+        return None if patience is None else self._deadlines.setdefault(number, time.time() + patience)
 
     async def _steer(self, session: aiohttp.ClientSession, job_id: str, how: str, chance: random.Random) -> None:
         # 409: it has ended already, perhaps by the first of several tries, whose answer was lost.

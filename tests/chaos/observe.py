@@ -94,7 +94,7 @@ def clients_log(path: Path) -> Told:
     for line in lines(path):
         match line["what"]:
             case "accepted":
-                told.accepted.append(Accepted(line["marker"], line["job_id"], line["at"]))
+                told.accepted.append(Accepted(line["marker"], line["job_id"], line["at"], line["deadline"]))
             case "cancel" if line["status"] == 200:
                 told.cancelled.append(Cancelled(line["job_id"], line["at"]))
             case "pause" if line["status"] == 200:

@@ -16,7 +16,7 @@ JOBS = 500
 @pytest.mark.timeout(360)
 @pytest.mark.parametrize("seed", [20_261_201])
 async def test_p1_to_p9_hold_under_a_seeded_nemesis(seed: int) -> None:
-    order = Order(seed, JOBS, MINUTES, make_plan(seed, MINUTES * 60 - 2))
+    order = Order(seed, JOBS, MINUTES, make_plan(seed, MINUTES * 60 - 2, delete_topics=True))
 
     report = await run(order, history_root=Path(__file__).parents[2] / HISTORY)
     print("\n".join(report.lines()))

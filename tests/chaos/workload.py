@@ -13,6 +13,11 @@ MODEL: Final = "chaos-model-1"
 INPUT_USD_PER_MTOK: Final = 2
 OUTPUT_USD_PER_MTOK: Final = 8
 CALL_TIMEOUT_S: Final = 6
+DEADLINE_SHARE: Final = 0.03
+BATCH_SHARE: Final = 0.02
+BATCH_JOBS: Final = 4
+# Above every number of a run, and a multiple of what steers, so that a batch is steered as a whole.
+BATCH_STRIDE: Final = 1_000_000
 BUDGETED_SHARE: Final = 0.2
 LARGE_SHARE: Final = 0.02
 # Some 300 KB: too large for a message, so it travels by reference.
@@ -26,6 +31,12 @@ _MARKER: Final = re.compile(rb"marker=(m[0-9]{7}x)")
 def is_steered(number: int) -> bool:
     """Whether a job is the operator's to pause, and not its client's."""
     return number % 8 == 0
+
+
+def batch_of(seed: int, number: int) -> list[int]:
+    """Return the numbers that are submitted with this one: mostly it alone, now and then a batch."""
+    size = BATCH_JOBS if random.Random(f"batch {seed} {number}").random() < BATCH_SHARE else 1
+    return [number + place * BATCH_STRIDE for place in range(size)]
 
 
 def marker(number: int) -> str:
@@ -44,8 +55,14 @@ def marker_in(body: bytes) -> str | None:
     return found.group(1).decode() if found else None
 
 
-def job_body(seed: int, number: int) -> bytes:
-    """Return the body that submits a job; the same seed and number give the same bytes."""
+def patience_s(seed: int, number: int) -> float | None:
+    """Return how long a job may take at most; None for most of them."""
+    chance = random.Random(f"deadline {seed} {number}")
+    return chance.uniform(1.0, 8.0) if chance.random() < DEADLINE_SHARE else None
+
+
+def job_body(seed: int, number: int, deadline: str | None = None) -> bytes:
+    """Return the body that submits a job; the same arguments give the same bytes."""
     chance = random.Random(f"job {seed} {number}")
     large = chance.random() < LARGE_SHARE
     text = " ".join(chance.choices(_WORDS, k=LARGE_WORDS if large else chance.randint(5, 60)))
@@ -59,6 +76,8 @@ def job_body(seed: int, number: int) -> bytes:
     # A large input may cost more than that; an exhausted budget would hold the job for good.
     if not large and chance.random() < BUDGETED_SHARE:
         body["budget_usd"] = "1.00"
+    if deadline is not None:
+        body["deadline"] = deadline
     return orjson.dumps(body)
 
 

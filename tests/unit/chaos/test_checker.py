@@ -188,6 +188,16 @@ BROKEN: dict[str, tuple[Breakage, tuple[str, str]]] = {
     "a failure that the model did not cause": (_job("job-1", state="failed", failure_code="timeout"), ("P9", "job-1")),
     "a failure after a good answer": (_job("job-2", state="failed", failure_code="timeout"), ("P9", "job-2")),
     "an expiry without a deadline": (_job("job-1", state="expired"), ("P9", "job-1")),
+    "an expiry before the deadline": (
+        lambda e: _job("job-1", state="expired")(
+            replace(e, accepted=[replace(e.accepted[0], deadline=30.0), *e.accepted[1:]])
+        ),
+        ("P9", "job-1"),
+    ),
+    "an attempt after the deadline": (
+        lambda e: replace(e, accepted=[replace(e.accepted[0], deadline=10.5), *e.accepted[1:]]),
+        ("P8", "job-1"),
+    ),
     "an attempt while paused": (
         lambda e: replace(e, pauses=[Paused("job-2", 12.0, 14.0)]),
         ("P8", "job-2"),
