@@ -4,9 +4,7 @@ Exit codes: 0 measured and intact, 1 measured and a promise was broken, 2 could 
 """
 
 import argparse
-import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,14 +14,13 @@ from typing import Final
 from pydantic import ValidationError
 from rich.console import Console
 
-from bench.results import BenchResult, Plan, compare
+from bench.attended import attended
+from bench.results import RESULTS, BenchResult, Plan, compare, settings_of
 from bench.run import run
 from bench.tables import show, show_comparison
 from bench.workload import VARIANTS, Variant
-from common.errors import HeadraceError
 from headrace.local.services import SERVICES
 
-RESULTS: Final = Path(__file__).parent / "results"
 _QUICK: Final = {"warmup": 3.0, "seconds": 10.0, "rounds": 1, "latency_seconds": 10.0}
 _WIDTH: Final = 110
 
@@ -62,7 +59,6 @@ def comparison_parser() -> argparse.ArgumentParser:
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """Return the plan that was asked for."""
     asked = {**vars(arguments), **(_QUICK if arguments.quick else {})}
-    settings = dict(pair.partition("=")[::2] for pair in asked["set"])
     return Plan(
         warmup_s=asked["warmup"],
         seconds=asked["seconds"],
@@ -72,7 +68,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         latency_rate=asked["latency_rate"],
         latency_s=asked["latency_seconds"],
         calibration_s=asked["calibration_seconds"],
-        settings={f"HEADRACE_{name.upper().removeprefix('HEADRACE_')}": value for name, value in settings.items()},
+        settings=settings_of(asked["set"]),
         profiled=tuple(asked["profile"]),
     )
 
@@ -81,30 +77,13 @@ def _variants(name: str) -> Sequence[Variant]:
     return VARIANTS if name == "both" else [each for each in VARIANTS if each == name]
 
 
-async def _until_signal(plan: Plan, variants: Sequence[Variant], console: Console) -> BenchResult:
-    """Run; SIGTERM and SIGHUP end it as Ctrl-C does, with everything stopped and deleted."""
-    running = asyncio.current_task()
-    assert running is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, running.cancel)
-    return await run(plan, variants, os.environ, lambda text: console.print(text, highlight=False))
-
-
 def measure(words: Sequence[str]) -> int:
     """Measure as the command line says and return the exit code."""
     arguments = parser().parse_args(words)
     said = Console(stderr=True)
-    try:
-        result = asyncio.run(_until_signal(plan_of(arguments), _variants(arguments.variant), said))
-    except HeadraceError as error:
-        said.print(f"[bold red]not measured:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        said.print("stopped; nothing was left running")
-        return 2
-    except TimeoutError:
-        said.print("[bold red]not measured:[/] it took far longer than planned")
+    plan, variants = plan_of(arguments), _variants(arguments.variant)
+    result = attended(lambda say: run(plan, variants, os.environ, say), said)
+    if result is None:
         return 2
     console = Console()
     show(console if console.is_terminal else Console(width=_WIDTH), result)
@@ -133,7 +112,11 @@ def compare_files(words: Sequence[str]) -> int:
 def main() -> None:
     """Run the command."""
     words = sys.argv[1:]
-    sys.exit(compare_files(words[1:]) if words[:1] == ["compare"] else measure(words))
+    match words[:1]:
+        case ["compare"]:
+            sys.exit(compare_files(words[1:]))
+        case _:
+            sys.exit(measure(words))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """What one run of the benchmark found, as it is written to JSON, and how two of them compare."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from statistics import median
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.calibration import Calibration
 from bench.figures import Percentiles, median_round, spread
 from bench.workload import Variant
+
+RESULTS: Final = Path(__file__).parent / "results"
 
 
 class _Result(BaseModel):
@@ -55,6 +59,12 @@ class Plan(_Result):
     calibration_s: float
     settings: Mapping[str, str]
     profiled: tuple[str, ...]
+
+
+def settings_of(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the settings of ``NAME=VALUE`` words, named as the services read them."""
+    settings = dict(pair.partition("=")[::2] for pair in pairs)
+    return {f"HEADRACE_{name.upper().removeprefix('HEADRACE_')}": value for name, value in settings.items()}
 
 
 class Round(_Result):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bench.calibration import Calibration, CalibrationOrder
 from bench.measure import OUTPUTS, Measurement, Say
@@ -28,12 +28,14 @@ from bench.system import (
 )
 from bench.workload import Variant
 from common.errors import StackError
+from headrace.local.server import Report
 from headrace.local.stack import Stack
 
 _CALIBRATION_BOUND_S: Final = 120.0
 _START_AND_STOP_S: Final = 300.0
 _PROFILE_LINES: Final = 30
 _GIT_S: Final = 10.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Found:
 
 async def run(plan: Plan, variants: Sequence[Variant], environ: Mapping[str, str], say: Say) -> BenchResult:
     """Measure each variant. Raises StackError when something did not start or ended, TimeoutError at the bound."""
-    commit = await _commit()
+    commit = await commit_id()
     found = []
     for variant in variants:
         async with asyncio.timeout(_bound_s(plan)):
@@ -69,26 +71,31 @@ def _bound_s(plan: Plan) -> float:
 
 async def _variant(variant: Variant, plan: Plan, environ: Mapping[str, str], commit: str, say: Say) -> Found:
     say(f"[bold]{variant}[/]: starting servers")
-
-    def report(name: str, phase: str, detail: str) -> None:
-        if phase in {"fetching", "failed"}:
-            say(f"{name} {phase} {detail}")
-
-    async with running_servers(environ, report) as stack:
+    async with running_servers(environ, reporter(say)) as stack:
         say(f"{variant}: calibrating the machine")
         calibration = await _calibrate(stack, plan.calibration_s)
         say(f"{variant}: starting services")
         async with running_system(stack, variant, environ, plan.settings, plan.profiled) as system:
             durability = await read_durability(stack.endpoints.database_url, stack.endpoints.kafka_bootstrap, OUTPUTS)
-            result = await _watched(system, _measure(variant, system, plan, calibration, say))
+            result = await watched(system, _measure(variant, system, plan, calibration, say))
         for service in system.services.values():
             if isinstance(service, ProfiledService):
                 say(f"[bold]profile of {service.name}[/] (seconds of one whole run, profiler's own cost included)")
                 say(_profile(service.profile))
-        return Found(result, durability, _machine(system.folder, commit))
+        return Found(result, durability, machine_of(system.folder, commit))
 
 
-async def _watched(system: System, measuring: Coroutine[Any, Any, VariantResult]) -> VariantResult:
+def reporter(say: Say) -> Report:
+    """Return a report of starting servers that tells only what takes long or goes wrong."""
+
+    def report(name: str, phase: str, detail: str) -> None:
+        if phase in {"fetching", "failed"}:
+            say(f"{name} {phase} {detail}")
+
+    return report
+
+
+async def watched(system: System, measuring: Coroutine[Any, Any, T]) -> T:
     """Measure; a process that ends meanwhile ends the measurement."""
     watching = asyncio.create_task(system.watch())
     work = asyncio.create_task(measuring)
@@ -159,7 +166,8 @@ def _profile(path: Path) -> str:
     return text.getvalue()
 
 
-def _machine(folder: Path, commit: str) -> Machine:
+def machine_of(folder: Path, commit: str) -> Machine:
+    """Return where this runs."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
         cpu=cpu_model(Path("/proc/cpuinfo").read_text()),
@@ -172,7 +180,7 @@ def _machine(folder: Path, commit: str) -> Machine:
     )
 
 
-async def _commit() -> str:
+async def commit_id() -> str:
     """Return the commit that is checked out, with a plus where files differ; unknown outside git."""
 
     async def git(*arguments: str) -> str:

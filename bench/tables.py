@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench.results import BenchResult, Latency, Ratio, VariantResult
+from bench.results import BenchResult, Durability, Integrity, Latency, Machine, Ratio, VariantResult
 from bench.workload import MOCK_LATENCY_MS
 
 TITLES = {
@@ -25,7 +25,7 @@ def show(console: Console, result: BenchResult) -> None:
         console.print(_latency(variant))
         _show_rest(console, variant.latency_at_rest)
         console.print(_memory(variant))
-        _show_integrity(console, variant)
+        show_integrity(console, variant.integrity)
     console.print()
     console.print(_calibration(result))
 
@@ -45,8 +45,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _show_conditions(console: Console, result: BenchResult) -> None:
-    machine, kept, plan = result.machine, result.durability, result.plan
+def show_durability(console: Console, machine: Machine, kept: Durability) -> None:
+    """Print where it ran, and what made its writes last."""
     lines = [
         f"{machine.cpus} x {machine.cpu}, {machine.memory_mb:,} MB, Linux {machine.kernel}, "
         f"Python {machine.python}, {machine.filesystem}, commit {machine.commit}",
@@ -56,6 +56,15 @@ def _show_conditions(console: Console, result: BenchResult) -> None:
         f"Kafka: acks={kept.kafka_acks}, replication {kept.kafka_replication}, "
         f"min.insync.replicas={kept.kafka_min_insync_replicas}, flush.messages={kept.kafka_flush_messages} "
         "(Kafka's durability is its replicas; here there is one)",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _show_conditions(console: Console, result: BenchResult) -> None:
+    show_durability(console, result.machine, result.durability)
+    plan = result.plan
+    lines = [
         f"{plan.connections} connections, one POST a job, at most {plan.outstanding:,} jobs without output; "
         f"{plan.warmup_s:g} s warm-up, {plan.seconds:g} s measured, {plan.rounds} round(s); "
         "the end is the record visible to a read_committed consumer",
@@ -144,8 +153,8 @@ def _memory(variant: VariantResult) -> Table:
     return table
 
 
-def _show_integrity(console: Console, variant: VariantResult) -> None:
-    found = variant.integrity
+def show_integrity(console: Console, found: Integrity) -> None:
+    """Print whether every job came out once, and the counts that say so."""
     verdict = "[bold green]holds[/]" if found.holds else "[bold red]BROKEN[/]"
     console.print(
         f"Integrity {verdict}: {found.accepted:,} accepted, {found.outputs:,} outputs ({found.missing} missing, "
