@@ -8,7 +8,7 @@ SOURCES := common headrace ingestion model_layer output_validation persistence p
 
 .NOTPARALLEL:
 
-.PHONY: help setup demo up down test lint types contracts pytest test-chaos chaos fmt bench clean distclean
+.PHONY: help setup demo up down test lint types contracts pytest test-chaos chaos fmt bench bench-validation soak clean distclean
 
 help: ## Show this.
 	@echo "Headrace: durable LLM jobs in, schema-valid JSON out."
@@ -60,6 +60,9 @@ fmt: setup ## Format and mend what ruff can mend.
 
 bench: setup ## Measure: CPU a job, jobs/s, latency, memory. See docs/benchmarks.md.
 	@$(PY) -m bench
+
+soak: setup ## Run for minutes at half speed: does anything grow? make soak MINUTES=60.
+	@$(PY) -m bench soak --minutes "$${MINUTES:-10}" $${RATE:+--rate "$$RATE"}
 
 bench-validation: setup ## Measure the output gate on faulty answers, beside other readers. See docs/validation.md.
 	@$(PY) -m bench.validation

@@ -1,5 +1,7 @@
 """``python -m bench`` measures Headrace on this machine; ``python -m bench compare A.json B.json`` gives ratios.
 
+``python -m bench soak`` runs it for minutes at half its sustained rate and watches memory and tables.
+
 Exit codes: 0 measured and intact, 1 measured and a promise was broken, 2 could not be measured.
 """
 
@@ -14,6 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 from rich.console import Console
 
+from bench import soak
 from bench.attended import attended
 from bench.results import RESULTS, BenchResult, Plan, compare, settings_of
 from bench.run import run
@@ -115,6 +118,8 @@ def main() -> None:
     match words[:1]:
         case ["compare"]:
             sys.exit(compare_files(words[1:]))
+        case ["soak"]:
+            sys.exit(soak.main(words[1:]))
         case _:
             sys.exit(measure(words))
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 def attended(work: Callable[[Say], Coroutine[Any, Any, T]], said: Console) -> T | None:
     """Return what ``work`` found, or None where it could not be measured, with the reason said."""
     try:
-        return asyncio.run(_until_signal(work(lambda text: said.print(text, highlight=False))))
+        return asyncio.run(_until_signal(work(lambda text: said.print(text, highlight=False, soft_wrap=True))))
     except HeadraceError as error:
         said.print(f"[bold red]not measured:[/] {error}", highlight=False, soft_wrap=True)
     except (asyncio.CancelledError, KeyboardInterrupt):

@@ -108,6 +108,11 @@ class Measurement:
             unknown=phase.counts.unknown,
         )
 
+    async def hold(self, seconds: float, rate: float) -> LoadCounts:
+        """Load at a fixed rate for so long, and wait for the outputs."""
+        phase = await self._load(time.monotonic() + seconds, rate)
+        return phase.counts
+
     def pss_mb(self) -> dict[str, float | None]:
         """Return the memory of every service and server now."""
         pids = {**self.system.service_pids, **self.system.server_pids}

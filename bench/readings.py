@@ -5,7 +5,7 @@ adds that to the parent that reaped them), so that Postgres backends count even 
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +39,31 @@ def cpu_s_by_name(pids: Mapping[str, int]) -> dict[str, float]:
 
 def pss_kb_of_rollup(text: str) -> int:
     """Return the proportional set size in a ``smaps_rollup``. Raises ValueError where there is none."""
+    return _kb_of_rollup(text, "Pss:")
+
+
+def own_kb_of_rollup(text: str) -> int:
+    """Return what of it is the process's own: anonymous memory, swapped or not. Raises ValueError.
+
+    A leak shows here. Shared memory (Postgres' buffers, which fill with use) and mapped files (Kafka's indexes,
+    libraries) do not count; pages shared since a fork count in proportion.
+    """
+    return _kb_of_rollup(text, "Pss_Anon:") + _kb_of_rollup(text, "SwapPss:")
+
+
+def _kb_of_rollup(text: str, name: str) -> int:
     for line in text.splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(name):
             return int(line.split()[1])
-    raise ValueError("no Pss line")
+    raise ValueError(f"no {name} line")
 
 
-def family_pss_mb(pid: int) -> float | None:
+def family_pss_mb(pid: int, kb_of_rollup: Callable[[str], int] = pss_kb_of_rollup) -> float | None:
     """Return the PSS of a family in MB (10^6 bytes); None where the kernel does not let us look."""
     size_kb = 0
     for member in family(pid):
         try:
-            size_kb += pss_kb_of_rollup(Path(f"/proc/{member}/smaps_rollup").read_text())
+            size_kb += kb_of_rollup(Path(f"/proc/{member}/smaps_rollup").read_text())
         except PermissionError:
             return None
         except (OSError, ValueError):

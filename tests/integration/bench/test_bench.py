@@ -15,11 +15,14 @@ import psutil
 import pytest
 
 from bench.results import BenchResult
+from bench.soaked import SoakResult
 from bench.system import REPOSITORY
+from headrace.local.services import SERVICES
 
 pytestmark = pytest.mark.stack
 
-SHORT = ["--warmup", "0.5", "--seconds", "2", "--rounds", "1", "--latency-seconds", "2"]
+CALIBRATION = ["--calibration-seconds", "0.2"]
+SHORT = [*CALIBRATION, "--warmup", "0.5", "--seconds", "2", "--rounds", "1", "--latency-seconds", "2"]
 
 
 @pytest.fixture
@@ -31,9 +34,25 @@ def temporary() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def test_a_short_soak_reads_every_process_and_table_and_finds_every_job_once(temporary: Path) -> None:
+    figures = temporary / "figures.json"
+
+    bench = start(temporary, "soak", "--minutes", "0.1", "--rate", "20", "--every", "0.5", "--json", str(figures))
+    text, _ = bench.communicate(timeout=180)
+
+    assert bench.returncode == 0, text
+    result = SoakResult.model_validate_json(figures.read_bytes())
+    assert result.broken == []
+    assert result.accepted > 0
+    assert set(result.processes) == {*SERVICES, "postgres", "valkey", "kafka"}
+    assert result.processes["ingestion"] is not None
+    assert result.levels.tables["jobs"].bytes.last > 0
+    assert [path.name for path in temporary.iterdir()] == [figures.name]
+
+
 def start(temporary: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "bench", "--calibration-seconds", "0.2", *words],
+        [sys.executable, "-m", "bench", *words],
         cwd=REPOSITORY,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
@@ -59,7 +78,7 @@ def test_a_short_run_measures_and_finds_every_job_once(temporary: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_nothing_behind(temporary: Path) -> None:
-    bench = start(temporary, "--variant", "http")
+    bench = start(temporary, "--variant", "http", *CALIBRATION)
     wait_for(bench, "latency at rest")
     family = psutil.Process(bench.pid).children(recursive=True)
 

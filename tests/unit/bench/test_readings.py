@@ -10,6 +10,7 @@ from bench.readings import (
     cpu_s_of_stat,
     filesystem_of,
     machine_time_of,
+    own_kb_of_rollup,
     pss_kb_of_rollup,
 )
 from bench.servers import PostgresWork
@@ -26,6 +27,12 @@ def test_pss_is_the_total_line() -> None:
     text = "00400000-7fff [rollup]\nRss:  900 kB\nPss:  321 kB\nPss_Anon:  300 kB\n"
 
     assert pss_kb_of_rollup(text) == 321
+
+
+def test_own_memory_is_anonymous_in_proportion_and_what_is_swapped_out() -> None:
+    text = "00400000-7fff [rollup]\nPss:  321 kB\nPss_Anon:  300 kB\nPss_Shmem:  21 kB\nSwapPss:  7 kB\n"
+
+    assert own_kb_of_rollup(text) == 307
 
 
 def test_without_a_pss_line_there_is_no_pss() -> None:
