@@ -1,14 +1,19 @@
-"""``python -m bench.validation`` prints how the gate reads faulty answers, beside other readers. Seeded."""
+"""``python -m bench.validation`` prints how the gate reads faulty answers, beside other readers. Seeded.
+
+``python -m bench.validation reask`` measures re-asks on a small real model instead.
+"""
 
 import argparse
 import json
 import random
+import sys
 from collections.abc import Sequence
 from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.validation import reask
 from bench.validation.instances import make_object
 from bench.validation.measure import (
     ALL_FAULTS,
@@ -105,7 +110,10 @@ def show(console: Console, sample: Sequence[Answer], wrong: int, refused: int) -
 
 def main() -> None:
     """Measure and print."""
-    options = parser().parse_args()
+    words = sys.argv[1:]
+    if words[:1] == ["reask"]:
+        sys.exit(reask.main(words[1:]))
+    options = parser().parse_args(words)
     console = Console(width=120)
     seeds = range(options.seed, options.seed + options.seeds)
     singles = list(single_faults(seeds))
