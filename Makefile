@@ -33,7 +33,8 @@ up: setup ## Start the system here, in the foreground.
 down: setup ## Stop it.
 	@$(PY) -m headrace down
 
-test: lint types contracts pytest ## Lint, types, import contracts and all tests on the real servers.
+test: lint ## Lint, types, import contracts and all tests on the real servers.
+	@scripts/test.sh
 
 lint: setup
 	$(PY) -m ruff check $(SOURCES)
@@ -45,7 +46,7 @@ types: setup
 contracts: setup
 	.venv/bin/lint-imports
 
-pytest: setup
+pytest: setup ## The tests alone, one after the other.
 	$(PY) -m pytest --durations=10
 
 test-chaos: setup ## Kill at every crash point, then a bounded chaos run on fixed seeds; at most 8 minutes.
