@@ -30,7 +30,7 @@ _WORK_AT_LEAST: Final = 100_000
 _THOUGHTS: Final = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
 _THOUGHT_OPEN: Final = re.compile(rf"<{_THOUGHTS}>|\[THINK\]|<\|channel\|>analysis<\|message\|>", re.IGNORECASE)
 _THOUGHT_CLOSE: Final = re.compile(rf"</{_THOUGHTS}>|\[/THINK\]|<\|channel\|>final<\|message\|>", re.IGNORECASE)
-_FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
+_FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n`\"',;]*|[^\n`\"',;]*[\[{][^\n`]*)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
@@ -38,7 +38,7 @@ _JSON_OPENING: Final = re.compile(
     r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|[\w$-]{1,80}\s*(?::|=>))"""
     r"""|\[\s*(?:["'\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|(?:true|false|null|True|False|None|NaN)\b)"""
 )
-_ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\[{]')
+_ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
 _JSON_LABELS: Final = frozenset({"", "json", "jsonc", "json5"})
 
 

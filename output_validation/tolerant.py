@@ -137,6 +137,12 @@ class _Reader:
         found = _IDENTIFIER.match(self._text, position, self._limit)
         if found is None:
             raise UnreadableError(position, "a key is missing")
+        if self._text.startswith('"', found.end()) and found.end() + 1 < self._limit:
+            # Only the first quote of the key was left out.
+            after = self._skip(found.end() + 1)
+            if self._peek(after) == ":":
+                self._note(RepairKind.KEY_QUOTED, position, found.end() + 1)
+                return found.group(), found.end() + 1, False
         after = self._skip(found.end())
         if after < self._limit and self._text[after] != ":" and not _COLON.match(self._text, after, self._limit):
             raise UnreadableError(position, "words that are no key")

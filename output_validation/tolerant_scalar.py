@@ -7,11 +7,12 @@ from common.schema import Json
 from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_text import UnreadableError
 
-_BARE: Final = re.compile(r"""[^\s,:{}\[\]"'`\u201c\u201d\u2018\u2019#\\/()]+""")
+_BARE: Final = re.compile(r"""[^\s,:{}\[\]"'`\u201c\u201d\u2018\u2019#\\/()\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]+""")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _ODD_NUMBER: Final = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[+-]?[1-9][0-9]{0,2}(?:_[0-9]{3})+"
 )
+_HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]{1,16}")
 _WORD: Final = re.compile(r"[A-Za-z_][\w.@+-]*|[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MAX_DIGITS: Final = 4000
 _LITERALS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
@@ -49,6 +50,8 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
     number = _NUMBER.fullmatch(word)
     if number is not None:
         return _number(word, bool(number.group(1) or number.group(2)), start), end, None
+    if _HEX.fullmatch(word):
+        return int(word, 16), end, Repair(RepairKind.NUMBER_MENDED, start, end)
     if _ODD_NUMBER.fullmatch(word):
         plain = word.lstrip("+").replace("_", "")
         is_float = any(sign in plain for sign in ".eE")

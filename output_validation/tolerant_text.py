@@ -48,9 +48,13 @@ class TextRead:
     cut: bool = False
 
 
+_LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
 _QUOTED_KEY: Final = (
-    r"""(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
-    r"""|\u201c[^\u201d\\\n]{0,2000}\u201d|[A-Za-z_$][\w$-]{0,80})\s*:"""
+    r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
+    r"""|\u201c[^\u201d\\\n]{0,2000}\u201d)\s*(?::|=>?)"""
+    r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*:"""
+    r"""|""[\w $-]{1,80}""\s*:"""
+    rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
 )
 _COMMENT: Final = r"//|/\*|#"
 _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
@@ -64,10 +68,17 @@ _AFTER_ITEM: Final = re.compile(
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM)
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
-_MISSING_COLON: Final = re.compile(r"""\s+(?:["'\[{]|-?[0-9]|(?:true|false|null)\b)""")
-_LOOKS_LIKE_MEMBER: Final = re.compile(r"""["'](?:[\w $-]{1,60}["']\s*:|\s*:|\s*,\s*["'])""")
+_MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{_LITERAL})""")
+_QUOTE: Final = """["'`\u201c\u201d\u2018\u2019]"""
+_LOOKS_LIKE_MEMBER: Final = re.compile(rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+]\s*{_QUOTE})")
+_TRIPLED: Final = re.compile(r"""(["']{3})((?:[^"'\\]|["'](?!\1))*?)\1""")
+_DOUBLED_KEY: Final = re.compile(r'""([\w $-]{1,80})""(?=\s*:)')
+_HALF_QUOTED_KEY: Final = re.compile(rf"""["']([A-Za-z_$][\w$-]{{0,80}})(?=\s*:\s*(?:["'\[{{]|-?[0-9]|{_LITERAL}))""")
+_APOSTROPHES: Final = frozenset("'\u2019")
 _VALID_ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _AMBIGUOUS: Final = frozenset("bfnrtu")
+_NEVER_ESCAPED: Final = frozenset("'`$&%#_@!~:;,=<>")
+"""A backslash before one of these is taken over from Markdown, a shell or JavaScript; a path or pattern has none."""
 _HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
 _HEX8: Final = re.compile(r"0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5}")
 _HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
@@ -89,7 +100,25 @@ def read_text(text: str, start: int, limit: int, role: Role) -> TextRead:
                 if "\0" in value or _has_surrogate(value):
                     raise UnreadableError(start, "a string holds NUL or half of a surrogate pair")
                 return TextRead(value, end)
-    return _Mender(text, start, limit, role).read()
+    read = _doubled(text, start, limit) if role is Role.KEY else _tripled(text, start, limit, role)
+    return read or _Mender(text, start, limit, role).read()
+
+
+def _doubled(text: str, start: int, limit: int) -> TextRead | None:
+    """Return a key whose quotes stand twice, or whose second quote was left out."""
+    if found := _DOUBLED_KEY.match(text, start, limit):
+        return TextRead(found[1], found.end(), (Repair(RepairKind.QUOTES_REPLACED, start, found.end()),))
+    if found := _HALF_QUOTED_KEY.match(text, start, limit):
+        return TextRead(found[1], found.end(), (Repair(RepairKind.KEY_QUOTED, start, found.end()),))
+    return None
+
+
+def _tripled(text: str, start: int, limit: int, role: Role) -> TextRead | None:
+    """Return a string in Python's triple quotes."""
+    found = _TRIPLED.match(text, start, limit)
+    if found is None or "\0" in found[2] or _has_surrogate(found[2]) or not _follows(text, found.end(), limit, role):
+        return None
+    return TextRead(found[2], found.end(), (Repair(RepairKind.QUOTES_REPLACED, start, found.end()),))
 
 
 def _has_surrogate(value: str) -> bool:
@@ -128,6 +157,10 @@ class _Mender:
         self._odd_quotes = 0
         self._mends = 0
         self._guessed = False
+        self._opens_doubled = False
+        self._last_quote = start
+        self._odd_escape = False
+        self._dropped_backslash = False
         self._kept_backslash: int | None = None
         self._ambiguous_escape = False
         if self._opener != '"':
@@ -167,11 +200,14 @@ class _Mender:
             return True
         self._parts.append(self._text[at])
         self._note(RepairKind.QUOTE_ESCAPED, at, after)
-        before = self._text[at - 1]
-        if not (before.isalnum() and self._text[after : after + 1].isalpha() and self._text[at] in "'\u2019"):
+        if self._text[at] in _APOSTROPHES and self._text[at - 1].isalnum() and self._text[after : after + 1].isalpha():
+            if self._role is Role.KEY:
+                return False
+        else:
             self._odd_quotes += 1
-        if _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit):
-            self._guessed = True
+            self._opens_doubled = self._opens_doubled or at == self._start + 1
+            self._last_quote = at
+        self._guessed = self._guessed or _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) is not None
         return False
 
     def _escape(self, at: int) -> int:
@@ -188,13 +224,17 @@ class _Mender:
             return at + 4
         if sign == "U" and _HEX8.match(self._text, at + 2, self._limit):
             return self._long_unicode(at)
-        if sign in "'`":
+        if sign in _NEVER_ESCAPED:
             self._parts.append(sign)
             self._note(RepairKind.ESCAPE_MENDED, at, at + 2)
+            self._dropped_backslash = self._dropped_backslash or sign not in "'`"
             return at + 2
         self._parts.append("\\")
         self._note(RepairKind.ESCAPE_MENDED, at, at + 1)
-        self._kept_backslash = at
+        if sign.isalnum():
+            self._kept_backslash = at
+        else:
+            self._odd_escape = True
         return at + 1
 
     def _long_unicode(self, at: int) -> int:
@@ -228,12 +268,19 @@ class _Mender:
             raise UnreadableError(start, f"a string has more than {MAX_MENDS} faults")
 
     def _done(self, end: int) -> TextRead:
-        if self._odd_quotes % 2 or self._guessed:
+        if self._odd_quotes % 2 or self._guessed or (self._opens_doubled and self._last_quote == end - 2):
+            # Around the whole string, a second pair of quotes may be its own or one too many.
             self._repairs.append(Repair(RepairKind.QUOTE_GUESSED, self._start, end))
-        if self._kept_backslash is not None and self._ambiguous_escape:
-            # "C:\Users\new": one backslash was meant as such, so the other may have been too.
+        if self._is_escape_doubtful():
             self._repairs.append(Repair(RepairKind.ESCAPE_GUESSED, self._start, end))
         return TextRead("".join(self._parts), end, tuple(self._repairs))
+
+    def _is_escape_doubtful(self) -> bool:
+        if self._kept_backslash is not None:
+            # "C:\Users\new": one backslash was meant as such, so the other may have been too.
+            return self._ambiguous_escape or self._dropped_backslash
+        # "\." alone may be a pattern's, with its backslash, or a full stop.
+        return self._odd_escape
 
     def _cut(self, position: int) -> TextRead:
         self._parts.append(self._text[position : self._limit].rstrip("\\"))
