@@ -35,10 +35,11 @@ _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
-    r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|[\w$-]{1,80}\s*(?::|=>))"""
-    r"""|\[\s*(?:["'\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|(?:true|false|null|True|False|None|NaN)\b)"""
+    r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
+    r"""|\[\s*(?:["'\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
 )
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
+_TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
 _JSON_LABELS: Final = frozenset({"", "json", "jsonc", "json5"})
 
 
@@ -93,7 +94,7 @@ def read(text: str, max_depth: int) -> Reading:
     masked = _blank(text, thoughts)
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
-    regions = tuple(search.regions())
+    regions = tuple(sorted(search.regions(), key=lambda region: region.span.start))
     return Reading(thoughts, fences, regions, not search.gave_up and len(fences) <= MAX_FENCES)
 
 
@@ -293,4 +294,4 @@ class _Search:
         if fence is None or end > fence.inner.end:
             return Place.PROSE
         around = self._text[fence.inner.start : start] + self._text[end : fence.inner.end]
-        return Place.PROSE if around.strip() else Place.FENCE
+        return Place.PROSE if _TELLING.search(around) else Place.FENCE

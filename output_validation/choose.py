@@ -23,6 +23,7 @@ from output_validation.extraction import (
     confidence_of,
 )
 from output_validation.judge import Judged, judge_value
+from output_validation.rivals import doubt
 
 _ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
 _JSON_LABELS: Final = frozenset({"json", "jsonc", "json5"})
@@ -47,6 +48,11 @@ def choose(
     chosen, by_words = _one_of(text, good)
     if chosen is None:
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
+    meant, by_other_words = doubt(text, chosen, tried, schema)
+    if meant is None:
+        return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
+    if meant is not chosen:
+        good, by_words, chosen = [*good, meant], by_other_words, meant
     repairs = _repairs(text, reading, chosen.candidate) + chosen.candidate.repairs
     if by_words:
         others = [each.candidate for each in good if each is not chosen]

@@ -5,6 +5,7 @@ Only plain words count, and only where they leave one value; anything else stays
 
 import re
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Final
 
 _CHARS_BEFORE: Final = 120
@@ -21,18 +22,33 @@ _DECOY: Final = re.compile(
 )
 
 
-def pick(text: str, spans: Sequence[tuple[int, int]]) -> int | None:
-    """Return the index of the one of several ``spans`` that the words before them single out, or None."""
-    answers: list[int] = []
-    open_ones: list[int] = []
+class Cue(IntEnum):
+    """What the words before a value say of it."""
+
+    DECOY = 0
+    NONE = 1
+    ANSWER = 2
+
+
+def cues(text: str, spans: Sequence[tuple[int, int]]) -> list[Cue]:
+    """Return what the words before each of ``spans``, in order of their appearance, say of it."""
+    found: list[Cue] = []
     for number, (start, _) in enumerate(spans):
         floor = spans[number - 1][1] if number else 0
         before = text[max(floor, start - _CHARS_BEFORE) : start]
         is_answer, is_decoy = _last(_ANSWER, before), _last(_DECOY, before)
         if is_answer > is_decoy:
-            answers.append(number)
-        elif is_decoy < 0:
-            open_ones.append(number)
+            found.append(Cue.ANSWER)
+        else:
+            found.append(Cue.NONE if is_decoy < 0 else Cue.DECOY)
+    return found
+
+
+def pick(text: str, spans: Sequence[tuple[int, int]]) -> int | None:
+    """Return the index of the one of several ``spans`` that the words before them single out, or None."""
+    said = cues(text, spans)
+    answers = [number for number, cue in enumerate(said) if cue is Cue.ANSWER]
+    open_ones = [number for number, cue in enumerate(said) if cue is Cue.NONE]
     if len(answers) == 1 and answers[0] >= max(open_ones, default=0):
         return answers[0]
     if not answers and len(open_ones) == 1 and open_ones[0] == len(spans) - 1:

@@ -1,17 +1,30 @@
-r"""Undoes what made a string of a JSON text: {\"a\": 1}, with or without line breaks written as \n. Pure."""
+r"""Undoes what made a string of a JSON text, {\"a\": 1} with line breaks written as \n or not, or HTML of it. Pure."""
 
 import re
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # public, missing in typeshed
 from typing import Final
 
 _OPENING: Final = re.compile(r'[\[{](?:\s|\\[nrt])*(?:[\[{](?:\s|\\[nrt])*){0,3}\\+["nrt]')
+_HTML_OPENING: Final = re.compile(r"[\[{]\s*(?:[\[{]\s*){0,3}&(?:quot|#34|#x22);")
+_ENTITIES: Final = {
+    "quot": '"',
+    "#34": '"',
+    "#x22": '"',
+    "apos": "'",
+    "#39": "'",
+    "#x27": "'",
+    "amp": "&",
+    "lt": "<",
+    "gt": ">",
+}
+_ENTITY: Final = re.compile(rf"&({'|'.join(_ENTITIES)});")
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
 
 
 def is_escaped(text: str, start: int) -> bool:
-    """Return whether the value that opens at ``start`` was escaped as if it stood in a string."""
-    return _OPENING.match(text, start) is not None
+    """Return whether the value that opens at ``start`` was escaped as if it stood in a string, or in HTML."""
+    return _OPENING.match(text, start) is not None or _HTML_OPENING.match(text, start) is not None
 
 
 def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
@@ -24,6 +37,8 @@ def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
     end = text.rfind(closer, start, bare.start() if bare else limit) + 1
     if end <= start:
         return None
+    if _HTML_OPENING.match(text, start):
+        return _ENTITY.sub(lambda entity: _ENTITIES[entity[1]], text[start:end]), end
     try:
         # Raw line breaks may stand between the tokens.
         plain, used = scanstring(text[start:end] + '"', 0, False)

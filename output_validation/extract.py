@@ -5,6 +5,7 @@ strictly, else tolerantly, else as the schema demands; each checked against the 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from output_validation.numbers import inexact_numbers
 MAX_TEXT_CHARS: Final = 8 << 20
 _KEY_BEFORE: Final = re.compile(r'"\s*:\s*$')
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
+_CONTINUES: Final = re.compile(r"\s*,\s*")
 _SURPLUS: Final = re.compile(r"[\s\]}]*[\]}]")
 
 
@@ -53,7 +55,7 @@ def extract(text: str, schema: dict[str, Any] | CompiledSchema | None, *, policy
         if whole.readable:
             return choose(text, read("", policy.max_depth), [whole], compiled, policy)
     reading = read(body, policy.max_depth)
-    tried = [_judged(body, region, compiled, policy) for region in reading.regions]
+    tried = _all_judged(body, reading.regions, compiled, policy)
     found = choose(text, reading, tried, compiled, policy)
     if found.ok and found.chosen is not None:
         chosen = found.candidates[found.chosen]
@@ -89,16 +91,28 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
     )
 
 
+def _all_judged(text: str, regions: Sequence[Region], schema: CompiledSchema | None, policy: Policy) -> list[Judged]:
+    tried: list[Judged] = []
+    for region in regions:
+        judged = _judged(text, region, schema, policy)
+        if tried and not tried[-1].readable and _CONTINUES.fullmatch(text, tried[-1].candidate.end, region.span.start):
+            judged = _as_fragment(judged)
+        tried.append(judged)
+    return tried
+
+
+def _as_fragment(judged: Judged) -> Judged:
+    fault = Violation("", "json", "the value is a part of something that is not all there")
+    return replace(judged, candidate=replace(judged.candidate, faults=(fault,)), value=None, readable=False)
+
+
 def _judged(text: str, region: Region, schema: CompiledSchema | None, policy: Policy) -> Judged:
     start, end = region.span.start, region.span.end
     surplus = None
     if region.fault is None and (region.place is Place.PROSE or region.sealed) and _is_fragment(text, start, end):
         surplus = _surplus(text, start, end)
         if surplus is None:
-            judged = judge_region(text, region, None, policy)
-            fault = Violation("", "json", "the value is a part of something that is not all there")
-            candidate = replace(judged.candidate, faults=(fault,))
-            return replace(judged, candidate=candidate, value=None, readable=False)
+            return _as_fragment(judge_region(text, region, None, policy))
     judged = judge_region(text, region, schema, policy)
     if surplus is None:
         return judged

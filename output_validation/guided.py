@@ -21,8 +21,24 @@ _WRAPPERS_DEEP: Final = 3
 _CONTAINERS: Final = frozenset({"object", "array"})
 _NOT_THE_ANSWER: Final = frozenset({"error", "errors", "example", "examples", "input", "schema", "template"})
 _ENVELOPES: Final = frozenset(
-    {"result", "results", "data", "output", "response", "answer", "json", "value", "final", "final_answer", "content"}
+    {
+        "function",
+        "result",
+        "results",
+        "data",
+        "output",
+        "response",
+        "answer",
+        "json",
+        "value",
+        "final",
+        "final_answer",
+        "content",
+    }
 )
+_CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
+_ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input"})
+"""How the arguments of a tool call are called, beside its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +83,30 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
 
 
 def _inside(value: Json, changes: tuple[Change, ...], levels: int) -> Iterator[tuple[Json, tuple[Change, ...]]]:
-    if not isinstance(value, dict) or levels == 0:
+    if isinstance(value, list) and len(value) == 1:
+        value, changes = value[0], (*changes, Change(RepairKind.ARRAY_UNWRAPPED, ""))
+    key = _wrapping_key(value) if isinstance(value, dict) and levels > 0 else None
+    if key is None:
         return
-    keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
-    if len(keys) != 1 or keys[0].casefold() in _NOT_THE_ANSWER:
-        return
-    others = [each for key, each in value.items() if key != keys[0]]
-    if any(isinstance(other, dict | list) and other for other in others):
-        return  # what stands beside it is more than a remark
-    inner = value[keys[0]]
+    inner = value[key]
     if isinstance(inner, dict | list | str):
-        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([keys[0]])))
+        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
         yield inner, unwrapped
         yield from _inside(inner, unwrapped, levels - 1)
+
+
+def _wrapping_key(value: dict[str, Json]) -> str | None:
+    """Return the key that holds the answer, where nothing stands beside it that is more than a remark."""
+    is_call = any(isinstance(value.get(key), str) for key in _CALL_NAMES)
+    keys = [key for key in value if is_call and key in _ARGUMENTS]
+    if not keys:
+        keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
+        keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
+    if len(keys) != 1 or any(
+        isinstance(other, dict | list) and other for key, other in value.items() if key != keys[0]
+    ):
+        return None
+    return keys[0]
 
 
 class _GivenUpError(Exception):

@@ -1,0 +1,84 @@
+"""Doubts a chosen value for what else the answer holds: a later attempt that is faulty, a final answer elsewhere. Pure.
+
+A draft must not be taken because the final answer is broken, nor a fenced example because the answer is in prose.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from common.schema import CompiledSchema, Json, dump_json
+from output_validation.cues import Cue, cues, pick
+from output_validation.guided import resolve
+from output_validation.judge import Judged
+
+_MAX_NAMES: Final = 50
+_BRANCHES: Final = ("anyOf", "oneOf", "allOf")
+
+
+def doubt(
+    text: str, chosen: Judged, tried: Sequence[Judged], schema: CompiledSchema | None
+) -> tuple[Judged | None, bool]:
+    """Return the value that is meant after all, or None if that cannot be told; and whether words told it."""
+    names = _member_names(schema.schema, schema.schema) if schema is not None else ()
+    rivals = [each for each in tried if each is not chosen and _is_rival(text, each, chosen, names)]
+    if not rivals:
+        return chosen, False
+    ordered = sorted((chosen, *rivals), key=lambda each: each.candidate.start)
+    spans = [(each.candidate.start, each.candidate.end) for each in ordered]
+    said = dict(zip(map(id, ordered), cues(text, spans), strict=True))
+    mine = said[id(chosen)]
+    if mine is Cue.DECOY and any(said[id(rival)] is not Cue.DECOY for rival in rivals):
+        index = pick(text, spans)
+        meant = ordered[index] if index is not None else None
+        return (meant, True) if meant is not None and meant.candidate.ok and meant.readable else (None, False)
+    doubtful = any(_casts_doubt(rival, said[id(rival)], chosen, mine) for rival in rivals)
+    return (None if doubtful else chosen), False
+
+
+def _casts_doubt(rival: Judged, cue: Cue, chosen: Judged, mine: Cue) -> bool:
+    follows = rival.candidate.start >= chosen.candidate.end
+    if cue is Cue.ANSWER:
+        return mine is not Cue.ANSWER and (follows or not rival.candidate.ok)
+    is_peer = rival.candidate.place is chosen.candidate.place
+    return cue is Cue.NONE and follows and is_peer and not rival.candidate.ok
+
+
+def _is_rival(text: str, each: Judged, chosen: Judged, names: Sequence[str]) -> bool:
+    """Return whether a candidate is another value that would do, or a faulty attempt at one."""
+    candidate = each.candidate
+    if chosen.candidate.start <= candidate.start < chosen.candidate.end:
+        return False
+    if candidate.start <= chosen.candidate.start < candidate.end:
+        return False
+    if candidate.ok and each.readable:
+        return dump_json(each.value) != dump_json(chosen.value)
+    if each.readable and _is_schema(each.value, names):
+        return False
+    part = text[candidate.start : candidate.end]
+    return any(name in part for name in names)
+
+
+def _is_schema(value: Json, names: Sequence[str]) -> bool:
+    return isinstance(value, dict) and any(
+        key in value and key not in names for key in ("$schema", "properties", "$defs", "items")
+    )
+
+
+def _member_names(schema: Json, root: Json) -> tuple[str, ...]:
+    """Return what the members of the value, or of its items, are called."""
+    node: Any = resolve(schema, root)
+    if isinstance(node, dict) and "properties" not in node and "items" in node:
+        node = resolve(node["items"], root)
+    if not isinstance(node, dict):
+        return ()
+    parts = [node, *(resolve(part, root) for key in _BRANCHES for part in _listed(node.get(key)))]
+    names = [name for part in parts if isinstance(part, dict) for name in _named(part.get("properties"))]
+    return tuple(names[:_MAX_NAMES])
+
+
+def _listed(value: Json) -> list[Json]:
+    return value[:_MAX_NAMES] if isinstance(value, list) else []
+
+
+def _named(value: Json) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
