@@ -28,15 +28,22 @@ _WORK_PER_CHAR: Final = 3
 _WORK_AT_LEAST: Final = 100_000
 
 _THOUGHTS: Final = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
-_THOUGHT_OPEN: Final = re.compile(rf"<{_THOUGHTS}>|\[THINK\]|<\|channel\|>analysis<\|message\|>", re.IGNORECASE)
-_THOUGHT_CLOSE: Final = re.compile(rf"</{_THOUGHTS}>|\[/THINK\]|<\|channel\|>final<\|message\|>", re.IGNORECASE)
+_THOUGHT_TAG: Final = re.compile(
+    rf"(?P<open><{_THOUGHTS}>|\[THINK\]|<\|channel\|>analysis<\|message\|>)"
+    rf"|</{_THOUGHTS}>|\[/THINK\]|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_IN_STRING: Final = re.compile(r'[^\n"{\[]{0,60}\\?"\s*[,}\]:]')
+"""What follows a tag that stands in a string of some JSON."""
+
+_CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
 _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n`\"',;]*|[^\n`\"',;]*[\[{][^\n`]*)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
     r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
-    r"""|\[\s*(?:["'\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
+    r"""|\[\s*(?:["'`\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
 )
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
@@ -94,21 +101,28 @@ def read(text: str, max_depth: int) -> Reading:
     masked = _blank(text, thoughts)
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
-    regions = tuple(sorted(search.regions(), key=lambda region: region.span.start))
-    return Reading(thoughts, fences, regions, not search.gave_up and len(fences) <= MAX_FENCES)
+    regions = sorted(search.regions(), key=lambda region: region.span.start)
+    # Where anything else was found, [1] is a citation.
+    others = [each for each in regions if _CITATION.fullmatch(text, each.span.start, each.span.end) is None]
+    regions = others or regions
+    return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES)
 
 
 def _thoughts(text: str) -> Iterator[Span]:
     """Yield what a model says to itself. Without its opening tag a thought begins with the text."""
-    position = 0
-    first, orphan = _THOUGHT_OPEN.search(text), _THOUGHT_CLOSE.search(text)
-    if orphan and (first is None or orphan.start() < first.start()):
-        yield Span(0, orphan.end())
-        position = orphan.end()
-    while opening := _THOUGHT_OPEN.search(text, position):
-        closing = _THOUGHT_CLOSE.search(text, opening.end())
-        position = closing.end() if closing else len(text)
-        yield Span(opening.start(), position)
+    position, opened = 0, list[int]()
+    for tag in _THOUGHT_TAG.finditer(text):
+        if tag.lastgroup == "open":
+            opened.append(tag.start())
+        elif _IN_STRING.match(text, tag.end()):
+            # The pair is quoted by some JSON, in the answer or in a thought.
+            del opened[-1:]
+        elif opened or position == 0:
+            yield Span(opened[0] if opened else 0, tag.end())
+            position = tag.end()
+            opened.clear()
+    if opened:
+        yield Span(opened[0], len(text))
 
 
 def _blank(text: str, spans: tuple[Span, ...]) -> str:

@@ -33,7 +33,9 @@ from output_validation.numbers import inexact_numbers
 MAX_TEXT_CHARS: Final = 8 << 20
 _KEY_BEFORE: Final = re.compile(r'"\s*:\s*$')
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
-_CONTINUES: Final = re.compile(r"\s*,\s*")
+_CONTINUES: Final = re.compile(r'\s*,\s*"?\s*')
+_LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
+_ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
 _SURPLUS: Final = re.compile(r"[\s\]}]*[\]}]")
 
 
@@ -95,7 +97,9 @@ def _all_judged(text: str, regions: Sequence[Region], schema: CompiledSchema | N
     tried: list[Judged] = []
     for region in regions:
         judged = _judged(text, region, schema, policy)
-        if tried and not tried[-1].readable and _CONTINUES.fullmatch(text, tried[-1].candidate.end, region.span.start):
+        end = tried[-1].candidate.end if tried else 0
+        continues = bool(tried) and not tried[-1].readable and _CONTINUES.fullmatch(text, end, region.span.start)
+        if continues or _LIST_BEFORE.search(text, max(end, region.span.start - 80), region.span.start):
             judged = _as_fragment(judged)
         tried.append(judged)
     return tried
@@ -134,4 +138,8 @@ def _is_fragment(text: str, start: int, end: int) -> bool:
     if _KEY_BEFORE.search(text, max(0, start - 80), start):
         return True
     closer = _CLOSER_AFTER.get(text[start])
-    return closer is not None and closer.match(text, end) is not None
+    if closer is None or closer.match(text, end) is not None:
+        return closer is not None
+    other = _ANY_CLOSER.match(text, end)
+    line = text.rfind("\n", 0, start) + 1
+    return other is not None and ("{" if other[1] == "}" else "[") not in text[max(line, start - 200) : start]

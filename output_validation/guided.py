@@ -70,10 +70,13 @@ def read_as(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ..
 
 def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, ...]]]:
     """Yield the value and what wrappers around it hold; the wrapper first where an array is wanted of an object."""
-    inner = list(_inside(value, (), _WRAPPERS_DEEP))
+    root = resolve(schema, schema)
+    declared = root.get("properties") if isinstance(root, dict) else None
+    own = frozenset(declared) if isinstance(declared, dict) else frozenset()
+    inner = list(_inside(value, (), _WRAPPERS_DEEP, own))
     decoded = read_scalar_as(value, _CONTAINERS) if isinstance(value, str) else None
     if decoded is not None:
-        inner = list(_inside(decoded[0], (Change(decoded[1], ""),), _WRAPPERS_DEEP))
+        inner = list(_inside(decoded[0], (Change(decoded[1], ""),), _WRAPPERS_DEEP, own))
     wants_array = isinstance(schema, dict) and schema.get("type") == "array"
     if wants_array:
         yield from (each for each in inner if isinstance(each[0], list))
@@ -82,28 +85,35 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
         yield from inner
 
 
-def _inside(value: Json, changes: tuple[Change, ...], levels: int) -> Iterator[tuple[Json, tuple[Change, ...]]]:
+def _inside(
+    value: Json, changes: tuple[Change, ...], levels: int, own: frozenset[str]
+) -> Iterator[tuple[Json, tuple[Change, ...]]]:
     if isinstance(value, list) and len(value) == 1:
         value, changes = value[0], (*changes, Change(RepairKind.ARRAY_UNWRAPPED, ""))
-    key = _wrapping_key(value) if isinstance(value, dict) and levels > 0 else None
+    key = _wrapping_key(value, own) if isinstance(value, dict) and levels > 0 else None
     if key is None:
         return
     inner = value[key]
     if isinstance(inner, dict | list | str):
         unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
         yield inner, unwrapped
-        yield from _inside(inner, unwrapped, levels - 1)
+        yield from _inside(inner, unwrapped, levels - 1, own)
 
 
-def _wrapping_key(value: dict[str, Json]) -> str | None:
-    """Return the key that holds the answer, where nothing stands beside it that is more than a remark."""
+def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
+    """Return the key that holds the answer, where nothing stands beside it that is more than a remark.
+
+    A member of the answer (``own``) is no wrapper of it: then the others were left out.
+    """
     is_call = any(isinstance(value.get(key), str) for key in _CALL_NAMES)
     keys = [key for key in value if is_call and key in _ARGUMENTS]
     if not keys:
         keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
         keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
-    if len(keys) != 1 or any(
-        isinstance(other, dict | list) and other for key, other in value.items() if key != keys[0]
+    if (
+        len(keys) != 1
+        or keys[0] in own
+        or any(isinstance(other, dict | list) and other for key, other in value.items() if key != keys[0])
     ):
         return None
     return keys[0]

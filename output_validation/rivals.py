@@ -54,6 +54,9 @@ def _is_rival(text: str, each: Judged, chosen: Judged, names: Sequence[str]) -> 
         return dump_json(each.value) != dump_json(chosen.value)
     if each.readable and _is_schema(each.value, names):
         return False
+    if not names:
+        # Nothing is named in it: what is known of the value is its bracket.
+        return text[candidate.start] == text[chosen.candidate.start]
     part = text[candidate.start : candidate.end]
     return any(name in part for name in names)
 

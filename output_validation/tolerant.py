@@ -16,7 +16,7 @@ from output_validation.tolerant_text import CLOSERS, Role, TextRead, UnreadableE
 MAX_REPAIRS: Final = 5_000
 """A text that needs more than this is not JSON with faults."""
 
-MAX_VALUES: Final = 100_000
+MAX_VALUES: Final = 60_000
 """A faulty text with more values than this is refused: mending costs time that a strict text of any size does not."""
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")

@@ -70,10 +70,13 @@ _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
 _MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{_LITERAL})""")
 _QUOTE: Final = """["'`\u201c\u201d\u2018\u2019]"""
-_LOOKS_LIKE_MEMBER: Final = re.compile(rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+]\s*{_QUOTE})")
+_LOOKS_LIKE_MEMBER: Final = re.compile(
+    rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+]\s*(?:{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
+)
 _TRIPLED: Final = re.compile(r"""(["']{3})((?:[^"'\\]|["'](?!\1))*?)\1""")
 _DOUBLED_KEY: Final = re.compile(r'""([\w $-]{1,80})""(?=\s*:)')
 _HALF_QUOTED_KEY: Final = re.compile(rf"""["']([A-Za-z_$][\w$-]{{0,80}})(?=\s*:\s*(?:["'\[{{]|-?[0-9]|{_LITERAL}))""")
+_QUOTES: Final = frozenset("\"'`\u201c\u201d\u2018\u2019")
 _APOSTROPHES: Final = frozenset("'\u2019")
 _VALID_ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _AMBIGUOUS: Final = frozenset("bfnrtu")
@@ -158,7 +161,6 @@ class _Mender:
         self._mends = 0
         self._guessed = False
         self._opens_doubled = False
-        self._last_quote = start
         self._odd_escape = False
         self._dropped_backslash = False
         self._kept_backslash: int | None = None
@@ -206,7 +208,6 @@ class _Mender:
         else:
             self._odd_quotes += 1
             self._opens_doubled = self._opens_doubled or at == self._start + 1
-            self._last_quote = at
         self._guessed = self._guessed or _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) is not None
         return False
 
@@ -268,7 +269,7 @@ class _Mender:
             raise UnreadableError(start, f"a string has more than {MAX_MENDS} faults")
 
     def _done(self, end: int) -> TextRead:
-        if self._odd_quotes % 2 or self._guessed or (self._opens_doubled and self._last_quote == end - 2):
+        if self._odd_quotes % 2 or self._guessed or (self._opens_doubled and self._text[end - 2] in _QUOTES):
             # Around the whole string, a second pair of quotes may be its own or one too many.
             self._repairs.append(Repair(RepairKind.QUOTE_GUESSED, self._start, end))
         if self._is_escape_doubtful():
