@@ -43,7 +43,7 @@ _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
     r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
-    r"""|\[\s*(?:["'`\u201c\u2018\[{\]]|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
+    r"""|\[\s*(?:["'`\u201c\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
 )
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")

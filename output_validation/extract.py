@@ -31,11 +31,14 @@ from output_validation.judge import Judged, judge_region, judge_text, judge_valu
 from output_validation.numbers import inexact_numbers
 
 MAX_TEXT_CHARS: Final = 8 << 20
-_KEY_BEFORE: Final = re.compile(r'"\s*:\s*$')
+_KEY_BEFORE: Final = re.compile(r'"\s*:\s*"?\s*$')
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
+_OPENER: Final = re.compile(r"[\[{]")
 _CONTINUES: Final = re.compile(r'\s*,\s*"?\s*')
 _LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
 _ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
+_LINE_END: Final = re.compile(r"[ \t\r`~;]*(?:\n|\Z)")
+_MEMBER_BEFORE: Final = re.compile(r"""["',\[{]""")
 _SURPLUS: Final = re.compile(r"[\s\]}]*[\]}]")
 
 
@@ -79,6 +82,10 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
         return Extraction(True, value, True, (), Confidence.STRICT, (), (candidate,), 0, reason, notes)
     whole = judge_value(value, Place.WHOLE, Span(0, len(text)), (), schema, policy)
     ok = whole.candidate.ok
+    if not ok and isinstance(value, str) and RepairKind.STRING_DECODED in policy.allowed:
+        decoded = extract(value, schema, policy=policy) if _OPENER.search(value) else None
+        if decoded is not None and decoded.ok:
+            return _of_whole(decoded, len(text), RepairKind.STRING_DECODED)
     return Extraction(
         ok=ok,
         value=whole.value,
@@ -90,6 +97,21 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
         chosen=0 if ok else None,
         reason=f"the text is JSON and {'was read as the schema demands' if ok else 'does not satisfy the schema'}",
         notes=inexact_numbers(raw, zeros),
+    )
+
+
+def _of_whole(decoded: Extraction, length: int, how: RepairKind) -> Extraction:
+    """Return the reading of what a text holds as a string; all that was done to it is said to be the text's whole."""
+    kinds = dict.fromkeys((how, *(repair.kind for repair in decoded.repairs)))
+    repairs = tuple(Repair(kind, 0, length) for kind in kinds)
+    return replace(
+        decoded,
+        strict=True,
+        repairs=repairs,
+        confidence=confidence_of(repairs),
+        candidates=(Candidate(Place.WHOLE, 0, length, (), repairs),),
+        chosen=0,
+        reason="the text is a JSON string that holds the value",
     )
 
 
@@ -125,12 +147,18 @@ def _judged(text: str, region: Region, schema: CompiledSchema | None, policy: Po
 
 
 def _surplus(text: str, start: int, end: int) -> Repair | None:
-    """Return what stands behind a value where that is nothing but closing brackets up to the end of all."""
+    """Return what stands behind a value where that is nothing but closing brackets up to the end of the line."""
     found = _SURPLUS.match(text, end)
-    if found is None or text[found.end() :].strip(" \t\r\n`~"):
+    if found is None or _LINE_END.match(text, found.end()) is None:
         return None
     line = text.rfind("\n", 0, start) + 1
-    return Repair(RepairKind.BRACKET_REMOVED, end, found.end()) if not text[line:start].strip() else None
+    if text[line:start].strip():
+        # Words may stand before the value, but not what looks like the key of a member.
+        is_member = _MEMBER_BEFORE.search(text, max(line, start - 200), start) is not None
+        follows_member = text[max(0, line - 80) : line].rstrip().endswith((",", "{", "["))
+        if is_member or follows_member or set("".join(found.group().split())) != {text[end - 1]}:
+            return None
+    return Repair(RepairKind.BRACKET_REMOVED, end, found.end())
 
 
 def _is_fragment(text: str, start: int, end: int) -> bool:

@@ -4,7 +4,7 @@ Nothing is invented and nothing is dropped but a wrapper. What comes out is chec
 the caller; a place that is as the schema wants it is never touched.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +12,14 @@ from common.errors import SchemaError
 from common.schema import CompiledSchema, Json, compile_schema, dump_json
 from common.schema.violations import json_type, to_pointer
 from output_validation.extraction import RepairKind
-from output_validation.guided_scalar import may_be_one_item, read_enum, read_format, read_scalar_as
+from output_validation.guided_scalar import (
+    OptionIndex,
+    index_options,
+    may_be_one_item,
+    read_enum,
+    read_format,
+    read_scalar_as,
+)
 
 _MAX_NODES: Final = 20_000
 _MAX_REFERENCES: Final = 16
@@ -47,6 +54,15 @@ class Change:
 
     kind: RepairKind
     pointer: str
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was made of parts of the schema, by their identity: the schema outlives the reading."""
+
+    options: dict[int, OptionIndex] = field(default_factory=dict)
+    branches: dict[int, CompiledSchema | None] = field(default_factory=dict)
+    names: dict[int, dict[str, list[str]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,8 +140,9 @@ class _GivenUpError(Exception):
 
 
 class _Guide:
-    def __init__(self, root: Json, reading: _Reading | None = None) -> None:
+    def __init__(self, root: Json, reading: _Reading | None = None, known: _Known | None = None) -> None:
         self._root = root
+        self._known = known or _Known()
         self.reading = reading or _Reading()
 
     def read(self, value: Json, schema: Json, pointer: str) -> Json:
@@ -150,13 +167,17 @@ class _Guide:
         self.reading.changes.append(Change(kind, pointer))
 
     def _option(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
-        options = [schema["const"]] if "const" in schema else schema["enum"]
-        if any(type(value) is type(option) and value == option for option in options):
+        is_const, known = "const" in schema, self._known.options
+        options = [schema["const"]] if is_const else schema["enum"]
+        if not is_const and id(options) not in known:
+            known[id(options)] = index_options(options)
+        index = index_options(options) if is_const else known[id(options)]
+        if value in index.texts if isinstance(value, str) else _is_one_of(value, options):
             return value
         if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
             self._note(RepairKind.ARRAY_UNWRAPPED, pointer)
             return self._option(value[0], schema, pointer)
-        read = read_enum(value, options)
+        read = read_enum(value, options, index)
         if read is None:
             return value
         self._note(read[1], pointer)
@@ -217,13 +238,14 @@ class _Guide:
             return {}
         required = schema.get("required", ())
         closed = schema.get("additionalProperties") is False
-        absent = [key for key in declared if key not in value and (closed or key in required)]
+        if id(declared) not in self._known.names:
+            self._known.names[id(declared)] = _by_plain(declared)
+        names, rivals = self._known.names[id(declared)], _by_plain(unknown)
         renamed: dict[str, str] = {}
-        for key in unknown:
-            matches = [name for name in absent if _plain(name) == _plain(key)]
-            rivals = [other for other in unknown if _plain(other) == _plain(key)]
-            if len(matches) == 1 and len(rivals) == 1:
-                renamed[key] = matches[0]
+        for plain, keys in rivals.items():
+            matches = [n for n in names.get(plain, ()) if n not in value and (closed or n in required)]
+            if len(matches) == 1 and len(keys) == 1:
+                renamed[keys[0]] = matches[0]
         return renamed
 
     def _branch(self, value: Json, branches: list[Json], pointer: str) -> Json:
@@ -235,7 +257,7 @@ class _Guide:
             compiled = self._compiled(branch)
             if compiled is None or compiled.is_valid(value):
                 return value
-            part = _Guide(self._root, _Reading(nodes_left=self.reading.nodes_left))
+            part = _Guide(self._root, _Reading(nodes_left=self.reading.nodes_left), self._known)
             read = part.read(value, branch, pointer)
             self.reading.nodes_left = part.reading.nodes_left
             if part.reading.changes and compiled.is_valid(read):
@@ -247,6 +269,12 @@ class _Guide:
         return read
 
     def _compiled(self, branch: Json) -> CompiledSchema | None:
+        known = self._known.branches
+        if id(branch) not in known:
+            known[id(branch)] = self._compile(branch)
+        return known[id(branch)]
+
+    def _compile(self, branch: Json) -> CompiledSchema | None:
         branch = resolve(branch, self._root)
         if not isinstance(branch, dict):
             return None
@@ -271,6 +299,10 @@ def resolve(schema: Json, root: Json) -> Json:
     return None
 
 
+def _is_one_of(value: Json, options: list[Json]) -> bool:
+    return any(type(value) is type(option) and value == option for option in options)
+
+
 def _types(schema: dict[str, Any]) -> frozenset[str]:
     types = schema.get("type")
     if isinstance(types, str):
@@ -283,6 +315,13 @@ def _is_of(value: Json, types: frozenset[str]) -> bool:
     if name in types or (name == "integer" and "number" in types):
         return True
     return isinstance(value, float) and value.is_integer() and "integer" in types
+
+
+def _by_plain(keys: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(_plain(key), []).append(key)
+    return found
 
 
 def _plain(key: str) -> str:

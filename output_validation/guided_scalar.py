@@ -5,6 +5,7 @@ Each function returns the value and how it was read, or None.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from common.errors import StrictJsonError
@@ -48,15 +49,33 @@ def may_be_one_item(value: Json) -> bool:
     return value is not None and not (isinstance(value, str) and _SEVERAL.search(value))
 
 
-def read_enum(value: Json, options: Sequence[Json]) -> Read | None:
+@dataclass(frozen=True, slots=True)
+class OptionIndex:
+    """An enum's texts, and where the option of each spelling stands: None for a spelling that several share."""
+
+    texts: frozenset[str]
+    by_case: dict[str, int | None]
+    by_letters: dict[str, int | None]
+
+
+def index_options(options: Sequence[Json]) -> OptionIndex:
+    """Return the index of an enum by which read_enum finds its options."""
+    by_case: dict[str, int | None] = {}
+    by_letters: dict[str, int | None] = {}
+    for number, option in enumerate(options[:_MAX_ENUM]):
+        for index, spelled in ((by_case, _spelled(option)), (by_letters, _joined(option))):
+            index[spelled] = None if spelled in index else number
+    return OptionIndex(frozenset(o for o in options if isinstance(o, str)), by_case, by_letters)
+
+
+def read_enum(value: Json, options: Sequence[Json], index: OptionIndex) -> Read | None:
     """Return the one option that ``value`` names by another case, other separators or another type."""
     if len(options) > _MAX_ENUM or isinstance(value, dict | list):
         return None
-    for spell in (_spelled, _joined):
-        wanted = spell(value)
-        found = [option for option in options if wanted and spell(option) == wanted]
-        if len(found) == 1:
-            return found[0], RepairKind.ENUM_MATCHED
+    for places, wanted in ((index.by_case, _spelled(value)), (index.by_letters, _joined(value))):
+        found = places.get(wanted) if wanted else None
+        if found is not None:
+            return options[found], RepairKind.ENUM_MATCHED
     return None
 
 

@@ -53,7 +53,7 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
     if _HEX.fullmatch(word):
         return int(word, 16), end, Repair(RepairKind.NUMBER_MENDED, start, end)
     if _ODD_NUMBER.fullmatch(word):
-        plain = word.lstrip("+").replace("_", "")
+        plain = word.lstrip("+").replace("_", "").removesuffix(".")
         is_float = any(sign in plain for sign in ".eE")
         return _number(plain, is_float, start), end, Repair(RepairKind.NUMBER_MENDED, start, end)
     if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word):

@@ -48,16 +48,16 @@ class TextRead:
     cut: bool = False
 
 
+_GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 _LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
 _QUOTED_KEY: Final = (
     r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
-    r"""|\u201c[^\u201d\\\n]{0,2000}\u201d)\s*(?::|=>?)"""
+    rf"""|\u201c[^\u201d\\\n]{{0,2000}}\u201d){_GAP}(?::|=>?)"""
     r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*:"""
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
 )
 _COMMENT: Final = r"//|/\*|#"
-_GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 _AFTER_KEY: Final = re.compile(rf"{_GAP}(?::|=>?)")
 _AFTER_MEMBER: Final = re.compile(
     rf"{_GAP}(?:\}}|\]|\Z|{_COMMENT}|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|{_COMMENT}|\Z)|;\s*\Z)"

@@ -4,6 +4,7 @@ Faults of values come first (the model wrote another value), then those of the t
 A fault returns None where it does not apply.
 """
 
+import html
 import json
 import random
 import re
@@ -119,6 +120,15 @@ def wrapped(rng: random.Random, _: Case, value: Json) -> Json | None:
     return {name: value} if rng.random() < 0.8 else {"status": "ok", "result": value}
 
 
+def tool_call(rng: random.Random, _: Case, value: Json) -> Json | None:
+    calls: list[Json] = [
+        {"name": "submit", "arguments": json.dumps(value)},
+        {"type": "function", "function": {"name": "submit", "arguments": value}},
+        [{"type": "tool_use", "id": "t1", "name": "submit", "input": value}],
+    ]
+    return rng.choice(calls)
+
+
 def inner_encoded(rng: random.Random, case: Case, value: Json) -> Json | None:
     return _change(rng, case, value, lambda v, _: json.dumps(v) if isinstance(v, dict) else None, several=False)
 
@@ -133,6 +143,7 @@ VALUE_FAULTS: Final[dict[str, ValueFault]] = {
     "inner-encoded": inner_encoded,
     "key-case": key_case,
     "wrapped": wrapped,
+    "tool-call": tool_call,
 }
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -174,6 +185,52 @@ def smart_quotes(_: random.Random, __: Case, text: str) -> str | None:
 
 def unquoted_keys(_: random.Random, __: Case, text: str) -> str | None:
     return re.sub(r'"([A-Za-z_]+)"(\s*:)', r"\1\2", text)
+
+
+def half_quoted_keys(rng: random.Random, _: Case, text: str) -> str | None:
+    keys = list(re.finditer(r'"([a-z_]+)":', text))
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    return text[: key.start()] + rng.choice([f'{key[1]}":', f'"{key[1]}:', f'""{key[1]}"":']) + text[key.end() :]
+
+
+def missing_colon(rng: random.Random, _: Case, text: str) -> str | None:
+    keys = list(re.finditer(r'"[a-z_]+"(:)(?= )', text))
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    return text[: key.start(1)] + text[key.end(1) :]
+
+
+def arrows(_: random.Random, __: Case, text: str) -> str | None:
+    return _outside(text, lambda s: s.replace(":", " =>"))
+
+
+def triple_quotes(rng: random.Random, _: Case, text: str) -> str | None:
+    strings = list(re.finditer(r'(?<=: )"[^"\\]{2,}"(?=[,\s}])', text))
+    if not strings:
+        return None
+    found = rng.choice(strings)
+    return f'{text[: found.start()]}""{found.group()}""{text[found.end() :]}'
+
+
+def odd_numbers(rng: random.Random, _: Case, text: str) -> str | None:
+    spellings: list[Callable[[str], str]] = [lambda n: f"+{n}", lambda n: hex(int(n)), lambda n: f"{n}."]
+    spell = rng.choice(spellings)
+    changed = _outside(
+        text, lambda s: re.sub(r"(?<![\d.-])[1-9]\d*(?=[,\s}\]])", lambda m: spell(m.group()), s, count=1)
+    )
+    return changed if changed != text else None
+
+
+def needless_escapes(_: random.Random, __: Case, text: str) -> str | None:
+    changed = _STRING.sub(lambda m: m.group() if "\\" in m.group() else re.sub("(['$%&])", r"\\\1", m.group()), text)
+    return changed if changed != text else None
+
+
+def html_escaped(_: random.Random, __: Case, text: str) -> str | None:
+    return html.escape(text)
 
 
 def comments(rng: random.Random, _: Case, text: str) -> str | None:
@@ -244,6 +301,13 @@ TEXT_FAULTS: Final[dict[str, TextFault]] = {
     "single-quotes": single_quotes,
     "smart-quotes": smart_quotes,
     "unquoted-keys": unquoted_keys,
+    "half-quoted-keys": half_quoted_keys,
+    "missing-colon": missing_colon,
+    "arrows": arrows,
+    "triple-quotes": triple_quotes,
+    "odd-numbers": odd_numbers,
+    "needless-escapes": needless_escapes,
+    "html-escaped": html_escaped,
     "comments": comments,
     "python-literals": python_literals,
     "raw-newlines": raw_newlines,

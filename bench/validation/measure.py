@@ -142,7 +142,9 @@ def single_faults(seeds: range) -> Iterator[Answer]:
 
 
 # What cannot meet in one text, or would undo the other.
-_TEXT_SHAPES: Final = frozenset({"single-quotes", "smart-quotes", "python-literals", "escaped", "doubly-encoded"})
+_TEXT_SHAPES: Final = frozenset(
+    {"single-quotes", "smart-quotes", "python-literals", "escaped", "doubly-encoded", "html-escaped"}
+)
 _REREAD: Final = frozenset({"python-literals", "duplicate-equal"})
 
 

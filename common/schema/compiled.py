@@ -2,7 +2,7 @@
 
 Compiled schemas are cached by content. Nothing is ever fetched: a reference outside the schema resolves only
 to ``resources``. Patterns run on a linear engine; look-around and back-references get a backtracking limit,
-beyond which a pattern counts as not matched.
+beyond which a pattern counts as not matched; so do they on strings too long for their quadratic time.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ import orjson
 
 from common.errors import Fault, SchemaError
 from common.schema.faults import draft_number, explain
+from common.schema.pattern_work import looks_around, within_pattern_work
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, describe
 
 _MAX_CACHED: Final = 256
@@ -24,6 +25,7 @@ _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_
 _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
 """Beyond it only the first fault is told: the validator builds all at once, each with a copy of its value."""
 
+_TOO_LONG: Final = "holds strings too long to be matched against a pattern with look-around or back-references"
 _NOT_JSON: Final = "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
 
 
@@ -32,11 +34,11 @@ class CompiledSchema:
 
     __slots__ = ("_is_valid", "_validator", "digest", "schema")
 
-    def __init__(self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator) -> None:
+    def __init__(self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator, looks_around: bool) -> None:
         self.schema = schema
         self.digest = digest
         self._validator = validator
-        self._is_valid = validator.is_valid
+        self._is_valid = self._is_valid_in_time if looks_around else validator.is_valid
 
     def is_valid(self, instance: Json) -> bool:
         """Return whether ``instance``, of bounded nesting as parse_json gives it, satisfies the schema."""
@@ -46,11 +48,16 @@ class CompiledSchema:
         """Return what is wrong with ``instance``, of bounded nesting as parse_json gives it."""
         if self._is_valid(instance):
             return []
+        if self._is_valid == self._is_valid_in_time and not within_pattern_work(instance):
+            return [Violation("", "pattern", _TOO_LONG, expected="shorter strings", actual=type(instance).__name__)]
         size_bytes = len(_dump(instance))
         if size_bytes > _ALL_FAULTS_UP_TO_BYTES:
             return self._first_fault(instance)
         errors = self._validator.iter_errors(instance)
         return [describe(error, instance) for error in islice(errors, MAX_VIOLATIONS)]
+
+    def _is_valid_in_time(self, instance: Json) -> bool:
+        return within_pattern_work(instance) and self._validator.is_valid(instance)
 
     def _first_fault(self, instance: Json) -> list[Violation]:
         try:
@@ -99,7 +106,7 @@ def compile_schema(
     validator = _compile(schema, formats, resources)
     if isinstance(validator, list):
         raise _refused(validator)
-    compiled = CompiledSchema(schema, key[0], validator)
+    compiled = CompiledSchema(schema, key[0], validator, looks_around((schema, dict(resources or {}))))
     with _cache_lock:
         while len(_cache) >= _MAX_CACHED:
             del _cache[next(iter(_cache))]
