@@ -155,7 +155,8 @@ def test_a_deep_schema_is_used_or_refused(depth: int, fault: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("pattern", [r"^(a+)+$", r"^(a|aa)+$", r"^(?:(a+)\1*)+$(?!b)", r"(?=(a+))a*b"])
 def test_an_evil_pattern_cannot_stall(pattern: str) -> None:
-    assert only(check("a" * 50_000 + "!", {"pattern": pattern})).keyword == "pattern"
+    assert only(check("a" * 5_000 + "!", {"pattern": pattern})).keyword == "pattern"
+    assert only(check({"s": "a" * 1_000_000 + "!"}, {"properties": {"s": {"pattern": pattern}}})).keyword == "pattern"
 
 
 def test_recursion_ends() -> None:

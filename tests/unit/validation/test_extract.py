@@ -240,6 +240,14 @@ def test_no_answer_does_more_than_be_refused(text: str) -> None:
         "x[b]",
         "~~~\n`````\n",
         "[" + " " * 999,
+        '"""',
+        '{""n"": 1, ',
+        '{"n: 1, ',
+        "{&quot;",
+        '<think>"</think>",',
+        "[1] ",
+        '{"n":1}, ',
+        '{"n"=>',
         "{{x}}",
         "'",
         "{'a':",
@@ -291,6 +299,10 @@ def test_deep_references_huge_enums_and_evil_patterns_cost_no_time() -> None:
     assert not extract("'1'", deep).ok
     assert extract("{'a': {'a': {}}}", loop).ok
     assert not extract('"OPTION 7"', enum).ok
+    words, spelled = [f"option {n}" for n in range(2_000)], [f"OPTION {n}" for n in range(2_000)]
+    assert extract(json.dumps(spelled), {"type": "array", "items": {"enum": words}}).value == words
+    many = {"type": "object", "properties": {f"key{n}": True for n in range(2_000)}, "additionalProperties": False}
+    assert extract(json.dumps([{f"Key_{n}": n for n in range(99)}] * 100), {"type": "array", "items": many}).ok
     assert not extract(json.dumps("a" * 5_000 + "!"), evil).ok
 
 

@@ -1,0 +1,100 @@
+"""Of what an answer holds, extract takes what is meant: no draft, no example, no part, no string cut in the middle."""
+
+import json
+from typing import Any
+
+import pytest
+
+from output_validation import extract
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+_FENCED = "```json\n{}\n```\n".format
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("For example:\n" + _FENCED('{"n": 1}') + 'So the answer is {"n": 2}.', 2),
+        ("Draft:\n" + _FENCED('{"n": 1}') + 'Final answer: {"n": 2}', 2),
+        ('The answer is {"n": 1}. For example, another format is:\n' + _FENCED('{"n": 2}'), 1),
+        (_FENCED('{"n": 1}') + 'Note that {"n": 2} would be wrong.', 1),
+        (_FENCED('{"n": 1}') + "It follows the schema:\n" + _FENCED(json.dumps(SCHEMA)), 1),
+        (_FENCED('{"n": 1}') + '```python\nd = {"n": "x"}\n```', 1),
+        ('<think>Maybe {"m": "<think>no</think>", "n": 9}? No.</think>{"n": 1}', 1),
+        ('{"name": "f", "arguments": "{\\"n\\": 1}"}', 1),
+        ('{"type": "function", "function": {"name": "f", "arguments": {"n": 1}}}', 1),
+        ('[{"type": "tool_use", "id": "t", "name": "f", "input": {"n": 1}}]', 1),
+        (json.dumps("so: {'n': 1,}"), 1),
+        ("{&quot;n&quot;: 1}", 1),
+        ('Result: {"n": 1}}\nDone.', 1),
+        ('{"n: 1}', 1),
+        ('{""n"": 1}', 1),
+        ('{n": 1}', 1),
+        ('{"n" 1}', 1),
+        ('{"n" => 0x10}', 16),
+        ('{"n"\u200b: 1\u2060}', 1),
+    ],
+)
+def test_the_answer_that_is_meant_is_read(text: str, value: int) -> None:
+    extraction = extract(text, SCHEMA)
+
+    assert extraction.ok, extraction.reason
+    assert extraction.value == {"n": value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Draft:\n" + _FENCED('{"n": 1}') + "Final answer:\n" + _FENCED('{"n": "abc"}'),
+        "Draft:\n" + _FENCED('{"n": 1}') + 'Final answer:\n```json\n{"n": ',
+        _FENCED('{"n": 1}') + _FENCED('{"n": "x"}'),
+        'Here is the answer: {"n": "x"}. Another example of the format: {"n": 2}',
+        "The schema:\n" + _FENCED(json.dumps(SCHEMA)) + "Answer:\n" + _FENCED('{"n": }'),
+        '[{"m": 1], {"n": 2}]',
+        '"m": 1}, {"n": 2}',
+        '"m" [{"n": 2}]}',
+        '<think>Maybe [{"m": "<think>no</think>"}, {"n": 2}] but',
+        '[{"name": "f", "arguments": {"n": 1}}, {"name": "f", "arguments": {"n": 2}}]',
+    ],
+)
+def test_no_draft_example_or_part_is_taken_for_an_answer_that_is_faulty(text: str) -> None:
+    assert not extract(text, SCHEMA).ok
+
+
+_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('["ab" + "cd"]', None),
+        ('["ab"; "cd"]', None),
+        ('[""ab""]', None),
+        ('["a\\.b"]', None),
+        ('["""a "b" c""", "d"]', ['a "b" c', "d"]),
+        ('["US\\$5 \\& it\\\'s 5\\%"]', ["US$5 & it's 5%"]),
+        (r'["^\d+\.\d$"]', [r"^\d+\.\d$"]),
+        (r'["\d+ for US\$"]', None),
+        ("According to [1]: ['a' 'b]", None),
+        ("According to [1]: ['a', 'b']", ["a", "b"]),
+    ],
+)
+def test_a_string_ends_where_nothing_else_could_be_meant(text: str, value: list[str] | None) -> None:
+    extraction = extract(text, _TEXTS)
+
+    assert (extraction.value if extraction.ok else None) == value
+
+
+def test_a_member_of_the_answer_is_no_wrapper_around_it() -> None:
+    tree: dict[str, Any] = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["name", "children"],
+    }
+
+    assert not extract('{"children": [{"name": "a", "children": []}]}', tree).ok
