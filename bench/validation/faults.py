@@ -291,6 +291,8 @@ def control_chars(rng: random.Random, _: Case, text: str) -> str | None:
 
 def duplicate_equal(_: random.Random, __: Case, text: str) -> str | None:
     value = json.loads(text)
+    if not isinstance(value, dict):
+        return None
     key = next(iter(value))
     return f"{{{json.dumps(key)}: {json.dumps(value[key])}, {text[1:]}"
 
