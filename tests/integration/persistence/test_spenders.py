@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from common.coalesce import Coalescer
+from common.errors import DatabaseUnavailable
 from common.ids import uuid7
 from common.ports import NewJob, Reservation, ReserveDecision, ReserveKind, Settlement, Submission
 from persistence.postgres.ledger import PostgresLedger
@@ -91,7 +92,12 @@ class World:
         """Try until the call is made, or stay on hold."""
         while True:
             worker = self.chance.randrange(WORKERS)
-            decision = await self.reserving[worker].submit(asking(job, amount))
+            try:
+                decision = await self.reserving[worker].submit(asking(job, amount))
+            except DatabaseUnavailable:
+                # A lock that took too long on a busy machine: as the runner does, ask again. Nothing was committed.
+                await asyncio.sleep(0.1)
+                continue
             match decision.kind:
                 case ReserveKind.GRANTED:
                     self.granted += 1
@@ -125,7 +131,10 @@ class World:
 
     async def relay(self) -> bool:
         """Release what may go and bring it back; return whether anything moved."""
-        moved = await release_pass(self.pool, None)
+        try:
+            moved = await release_pass(self.pool, None)
+        except DatabaseUnavailable:
+            return True  # not known: look again
         rows = await self.pool.fetch(_ARRIVING)
         for row in rows:
             if row["job_id"] in self.arrived:
@@ -155,8 +164,13 @@ class World:
 
 def _settler(ledger: PostgresLedger) -> Callable[[Sequence[Settlement]], Awaitable[Sequence[None]]]:
     async def settle(items: Sequence[Settlement]) -> Sequence[None]:
-        await ledger.settle(items)
-        return [None] * len(items)
+        while True:  # as the model stage does
+            try:
+                await ledger.settle(items)
+            except DatabaseUnavailable:
+                await asyncio.sleep(0.1)
+            else:
+                return [None] * len(items)
 
     return settle
 
