@@ -83,7 +83,10 @@ class Parking(Protocol):
 
 
 class InputStore(Protocol):
-    """Gives inputs back by job, for steps whose message does not carry them."""
+    """Gives inputs back by job, for steps whose message does not carry them.
+
+    A call answers for as many jobs as memory allows, and for one at least; who is missing may be asked for again.
+    """
 
     async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]: ...
 

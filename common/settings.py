@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
 
     pool_size: int = Field(default=8, ge=2, le=100, description="Postgres connections of one process")
-    input_limit_bytes: int = Field(default=256 * 1024, ge=1024, le=16 * 1024 * 1024)
+    input_limit_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     request_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=4096, le=256 * 1024 * 1024)
     batch_limit_jobs: int = Field(default=10_000, ge=1, le=100_000)
     idempotency_keep_hours: int = Field(

@@ -4,7 +4,7 @@ Long batches are admitted in slices, so that other requests are served between t
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -36,7 +36,7 @@ class _Part:
 
 
 async def admit_batch(
-    body: bytes, form: BatchForm, admit_one: Callable[[bytes], AdmittedJob], *, most_jobs: int
+    body: bytes, form: BatchForm, admit_one: Callable[[bytes], Awaitable[AdmittedJob]], *, most_jobs: int
 ) -> list[AdmittedJob]:
     """Return all its jobs. Raises RequestError with up to MOST_FAULTS faults, each with its job's place."""
     parts = _lines(body, most_jobs) if form is BatchForm.LINES else _array(body, most_jobs)
@@ -47,7 +47,7 @@ async def admit_batch(
     # One part at a time: a batch is large, and its copies are what a process needs its memory for.
     for part in parts:
         try:
-            admitted.append(admit_one(part.body))
+            admitted.append(await admit_one(part.body))
         except RequestError as error:
             errors.append(error)
             faults += _placed(error, part)

@@ -4,6 +4,7 @@ Order: who calls, what kind of body, its size, its content, then one commit shar
 committed in Postgres (P1); the same Idempotency-Key and body mean the same job (P7).
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Callable
@@ -35,7 +36,10 @@ _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16
 _KEY: Final = re.compile(rb"[\x20-\x7e]{1,255}")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _NDJSON: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
-_MEMORY_OF_BATCHES: Final = 4
+_MEMORY_OF_REQUESTS: Final = 4
+# Above it a job is admitted in a thread: parsing and checking it takes longer than others should wait.
+_ASIDE_BYTES: Final = 1024 * 1024
+_THREADS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class SubmitRoutes:
         self._limits = limits
         self._now = now
         self._job_bytes = min(limits.request_bytes, limits.input_bytes + ENVELOPE_BYTES)
-        self._memory = Memory(_MEMORY_OF_BATCHES * limits.request_bytes)
+        # While it is read, a job costs several times its size.
+        self._aside = asyncio.Semaphore(_THREADS)
+        self._memory = Memory(_MEMORY_OF_REQUESTS * limits.request_bytes)
 
     async def post_job(self, scope: Scope, receive: Receive) -> Answer | None:
         """Accept one job."""
@@ -85,13 +91,15 @@ class SubmitRoutes:
         if headers.content_type != b"application/json" or headers.content_encoding is not None:
             _media_type(headers, {"application/json"})
         key = _idempotency_key(headers)
-        body = await read_body(scope, receive, limit=self._job_bytes, too_large=self._input_too_large)
-        if body is None:
-            return None
-        admitted = self._admit(body)
-        job = _new_job(uuid7(), principal, admitted, _traceparent(headers))
-        claim = _claim(principal, key, b"job", body, job.job_id)
-        result = await self._commit.submit(Submission((job,), claim))
+        with self._memory.share() as share:
+            body = await read_body(scope, receive, limit=self._job_bytes, too_large=self._input_too_large, share=share)
+            if body is None:
+                return None
+            admitted = await self._admitted(body)
+            job = _new_job(uuid7(), principal, admitted, _traceparent(headers))
+            claim = _claim(principal, key, b"job", body, job.job_id)
+            del body, admitted  # the input is a copy, and may be 16 MiB
+            result = await self._commit.submit(Submission((job,), claim))
         if result.kind is SubmitKind.CREATED:
             return _job_answer(job.job_id, "queued", job.recipe)
         return await self._repeated_job(principal, result)
@@ -110,7 +118,7 @@ class SubmitRoutes:
                 return None
             batch_id = uuid7()
             claim = _claim(principal, key, b"batch", body, batch_id)
-            admitted = await admit_batch(body, form, self._admit, most_jobs=self._limits.batch_jobs)
+            admitted = await admit_batch(body, form, self._admitted, most_jobs=self._limits.batch_jobs)
             del body  # the inputs are copies; it may be 64 MiB
             traceparent = _traceparent(headers)
             jobs = tuple(
@@ -127,6 +135,12 @@ class SubmitRoutes:
 
     def _request_too_large(self) -> RequestError:
         return refuse("request_too_large", f"A request may have {self._limits.request_bytes} bytes.")
+
+    async def _admitted(self, body: bytes) -> AdmittedJob:
+        if len(body) <= _ASIDE_BYTES:
+            return self._admit(body)
+        async with self._aside:
+            return await asyncio.to_thread(self._admit, body)
 
     def _admit(self, body: bytes) -> AdmittedJob:
         return admit(body, self._catalogue, now=self._now(), input_limit=self._limits.input_bytes)

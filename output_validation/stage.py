@@ -9,6 +9,7 @@ from uuid import UUID
 
 from common.contracts import Completion, FailedAnswer, Reask, Step, Verdict, VerdictKind, ViolationNote, decode
 from common.errors import JobError, PoisonError, RecipeError, StrictJsonError
+from common.inputs import inputs_in_parts
 from common.kafka.consumer import Delivery
 from common.kafka.producer import Record
 from common.outcomes import Forward, Outcome, Reject
@@ -53,10 +54,15 @@ class ValidationStage:
             except (JobError, RecipeError) as error:
                 failure = FailedAnswer(code=getattr(error, "code", "recipe_unusable"), detail=str(error))
                 outcomes[place] = _forward(completion, None, Decision(VerdictKind.REJECT, failure=failure))
-        wanted = [completion.job_id for completion, recipe, _ in known.values() if recipe.checks and completion.text]
-        inputs = await self._inputs.inputs(wanted) if wanted else {}
+        wanted: dict[UUID, list[int]] = {}
         for place, (completion, recipe, policy) in known.items():
-            outcomes[place] = self._judged(completion, recipe, policy, inputs)
+            if recipe.checks and completion.text:
+                wanted.setdefault(completion.job_id, []).append(place)
+            else:
+                outcomes[place] = self._judged(completion, recipe, policy, {})
+        async for job_ids, inputs in inputs_in_parts(self._inputs, wanted):
+            for place in (place for job_id in job_ids for place in wanted[job_id]):
+                outcomes[place] = self._judged(*known[place], inputs)
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _judged(

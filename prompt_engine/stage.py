@@ -9,6 +9,7 @@ from uuid import UUID
 
 from common.contracts import Completion, FailedAnswer, Prompt, PromptPart, Step, decode
 from common.errors import JobError, PoisonError, StrictJsonError
+from common.inputs import inputs_in_parts
 from common.kafka.consumer import Delivery
 from common.kafka.producer import Record
 from common.outcomes import Forward, Outcome, Reject
@@ -36,10 +37,15 @@ class PromptStage:
                 steps[place] = decode(Step, delivery.value)
             except PoisonError as poison:
                 outcomes[place] = Reject(str(poison), type(poison).__name__)
-        absent = [step.job_id for step in steps.values() if step.input is None]
-        stored = await self._inputs.inputs(absent) if absent else {}
+        absent: dict[UUID, list[int]] = {}
         for place, step in steps.items():
-            outcomes[place] = await self._compiled(step, stored)
+            if step.input is None:
+                absent.setdefault(step.job_id, []).append(place)
+            else:
+                outcomes[place] = await self._compiled(step, {})
+        async for job_ids, stored in inputs_in_parts(self._inputs, absent):
+            for place in (place for job_id in job_ids for place in absent[job_id]):
+                outcomes[place] = await self._compiled(steps[place], stored)
         return [outcome for outcome in outcomes if outcome is not None]
 
     async def _compiled(self, step: Step, stored: Mapping[UUID, bytes]) -> Outcome:

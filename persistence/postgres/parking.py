@@ -17,6 +17,14 @@ from persistence.postgres.states import HoldKind
 from persistence.postgres.wake import LATER_TOKEN, PUBLIC_TOKEN, notify
 
 _INFINITY = datetime.max.replace(tzinfo=UTC)  # asyncpg writes it as 'infinity'
+_INPUTS_BYTES = 64 * 1024 * 1024
+# Lengths are read from the rows; only the bodies that are returned are fetched from beside the table.
+_INPUTS = """
+select i.job_id, i.body from job_inputs i join (
+  select job_id, sum(octet_length(body)) over (order by job_id) - octet_length(body) as before
+    from job_inputs where job_id = any($1)) s on s.job_id = i.job_id
+ where i.job_id = any($1) and s.before < $2
+"""
 _PARK = (
     "select park_1($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::smallint[], $6::uuid[],"
     " $7::bytea[], $8::text[])"
@@ -100,7 +108,7 @@ class PostgresParking:
         await add_errors(self._pool, notes)
 
     async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
-        """Return the inputs of jobs, byte for byte as they were received."""
+        """Return the inputs of jobs, byte for byte as they were received: as many as fit into ``_INPUTS_BYTES``."""
         async with connection(self._pool) as lent:
-            rows = await lent.fetch("select job_id, body from job_inputs where job_id = any($1)", list(job_ids))
+            rows = await lent.fetch(_INPUTS, list(job_ids), _INPUTS_BYTES)
         return {row["job_id"]: row["body"] for row in rows}

@@ -19,6 +19,7 @@ _TAG_SEPARATOR = "\x1f"
 _INLINE_INPUT_BYTES = 64 * 1024
 
 _LARGE_JOBS = 1_000
+_LARGE_BYTES = 8 * 1024 * 1024
 _LARGE_S = 60
 
 _SUBMIT = (
@@ -50,11 +51,12 @@ def first_step(job: NewJob) -> Step:
 
 async def submit(pool: Pool, submissions: Sequence[Submission], shards: int) -> list[SubmitResult]:
     """Accept all, or raise: DatabaseUnavailable (outcome unknown, repeat by key) or asyncpg.DataError."""
-    large = sum(len(s.jobs) for s in submissions) > _LARGE_JOBS
+    jobs = [job for submission in submissions for job in submission.jobs]
+    large = len(jobs) > _LARGE_JOBS or sum(len(job.input) for job in jobs) > _LARGE_BYTES
     async with connection(pool) as lent:
         failpoint("submit.before_commit")
         if large:
-            # A session's limits are for micro-batches; ten thousand jobs in one statement take seconds.
+            # A session's limits are for micro-batches; ten thousand jobs, or 64 MiB, in one statement take seconds.
             async with lent.transaction():
                 await lent.execute(f"set local transaction_timeout = '{_LARGE_S}s'")
                 await lent.execute(f"set local statement_timeout = '{_LARGE_S}s'")

@@ -17,7 +17,7 @@ from headrace.local.stack import Stack
 from headrace.local.state import write_private
 from tests.chaos.fleet import REPOSITORY, Fleet, Instance, ModelServer
 from tests.chaos.history import Journal
-from tests.chaos.workload import INPUT_LIMIT_BYTES, RECIPES_FOLDER, models_toml
+from tests.chaos.workload import RECIPES_FOLDER, models_toml
 
 INSTALLATION: Final = "chaos"
 MODEL_SERVER: Final = "model_server"
@@ -123,7 +123,6 @@ def _environment(stack: Stack, orders: Path, settings: Mapping[str, str]) -> dic
         "HEADRACE_INSTALLATION": INSTALLATION,
         "HEADRACE_RECIPES_PATH": str(RECIPES_FOLDER),
         "HEADRACE_FAILPOINTS": str(orders),
-        "HEADRACE_INPUT_LIMIT_BYTES": str(INPUT_LIMIT_BYTES),
         "HEADRACE_LEASE_S": str(_LEASE_S),
         **settings,
     }

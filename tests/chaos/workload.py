@@ -22,7 +22,6 @@ BUDGETED_SHARE: Final = 0.2
 LARGE_SHARE: Final = 0.02
 # Some 300 KB: too large for a message, so it travels by reference.
 LARGE_WORDS: Final = 55_000
-INPUT_LIMIT_BYTES: Final = 1_048_576
 STEERED_TAG: Final = "steered"
 _WORDS: Final = ("kettle", "cord", "lid", "boil", "water", "travel", "luggage", "morning", "review", "desk", "hotel")
 _MARKER: Final = re.compile(rb"marker=(m[0-9]{7}x)")

@@ -36,7 +36,6 @@ async def pipeline() -> AsyncIterator[Pipeline]:
     history = Path(tempfile.mkdtemp(prefix="headrace-recovery-"))
     settings = {
         "HEADRACE_LOST_AFTER_S": "5",
-        "HEADRACE_INPUT_LIMIT_BYTES": str(16 * 1024 * 1024),
         "HEADRACE_RECIPES_PATH": f"{RECIPES_FOLDER}:{Path(__file__).with_name('recipes')}",
     }
     try:

@@ -16,7 +16,7 @@ GOOD = b'{"recipe":"greet","input":{"name":"Ada"}}'
 
 
 async def take(body: bytes, form: BatchForm, most: int = 1000) -> list[AdmittedJob]:
-    def one(part: bytes) -> AdmittedJob:
+    async def one(part: bytes) -> AdmittedJob:
         return admit(part, CATALOGUE, now=NOW, input_limit=1024)
 
     return await admit_batch(body, form, one, most_jobs=most)
