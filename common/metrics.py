@@ -1,9 +1,28 @@
-"""The runner's metrics; one set a stage. Labels are closed sets: outcome kinds and error classes."""
+"""The runner's metrics, one set a stage, and labels by recipe and model. Labels are closed or bounded sets."""
+
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
 from common.errors import InfrastructureError
 from common.outcomes import Outcome
+
+_MAX_PAIRS: Final = 500
+
+
+class RecipeAndModel:
+    """Labels by recipe and model, bounded: beyond so many pairs both say "other"."""
+
+    def __init__(self) -> None:
+        self._pairs: set[tuple[str, str]] = set()
+
+    def of(self, recipe: str, model: str) -> tuple[str, str]:
+        """Return the labels of a pair."""
+        if (recipe, model) not in self._pairs:
+            if len(self._pairs) >= _MAX_PAIRS:
+                return "other", "other"
+            self._pairs.add((recipe, model))
+        return recipe, model
 
 
 class RunnerMetrics:

@@ -83,10 +83,7 @@ class Parking(Protocol):
 
 
 class InputStore(Protocol):
-    """Gives inputs back by job, for steps whose message does not carry them.
-
-    A call answers for as many jobs as memory allows, and for one at least; who is missing may be asked for again.
-    """
+    """Gives inputs back by job, as many at a time as memory allows, and one at least."""
 
     async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]: ...
 
@@ -320,6 +317,7 @@ class AttemptView:
     request_id: str | None
     verdict: str | None
     violations: Sequence[Mapping[str, Any]]
+    extraction: Mapping[str, Any] | None
     started_at: datetime
     ended_at: datetime | None
 

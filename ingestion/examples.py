@@ -99,6 +99,16 @@ _ATTEMPT: Final[dict[str, Any]] = {
     "error_code": None,
     "request_id": "req_123",
     "violations": [],
+    "extraction": {
+        "strict": False,
+        "confidence": "lossless-repair",
+        "repairs": [
+            {"kind": "fence-removed", "start": 0, "end": 8},
+            {"kind": "fence-removed", "start": 97, "end": 101},
+        ],
+        "candidates": 1,
+        "reason": "fenced-block: 1 of 1 candidates would do",
+    },
     "started_at": "2026-11-21T10:00:00.223456Z",
     "ended_at": "2026-11-21T10:00:01.134456Z",
 }

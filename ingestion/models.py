@@ -144,6 +144,25 @@ class AttemptViolation(BaseModel):
     message: str
 
 
+class AttemptRepair(_Model):
+    """One thing done to an answer to get at its value; ``docs/validation.md`` lists the kinds."""
+
+    kind: str
+    start: int = Field(description="first character of the answer it concerns")
+    end: int = Field(description="the character behind the last")
+    pointer: str | None = Field(default=None, description="where a value was read as the schema demands")
+
+
+class AttemptExtraction(_Model):
+    """How the value was got out of the answer."""
+
+    strict: bool = Field(description="the answer itself was strictly valid JSON")
+    confidence: str = Field(description="strict, lossless-repair or lossy-repair")
+    repairs: list[AttemptRepair] = Field(description="at most the first twenty")
+    candidates: int = Field(description="parts of the answer that were considered")
+    reason: str = Field(description="why the chosen one won, or why none did")
+
+
 class Attempt(_Model):
     """One paid call, as the ledger has it."""
 
@@ -167,6 +186,7 @@ class Attempt(_Model):
     error_code: str | None
     request_id: str | None = Field(description="the provider's")
     violations: list[AttemptViolation]
+    extraction: AttemptExtraction | None = Field(description="null where no answer was judged")
     started_at: datetime
     ended_at: datetime | None
 

@@ -93,6 +93,7 @@ def attempt(view: AttemptView) -> Body:
         "error_code": view.error_code,
         "request_id": view.request_id,
         "violations": list(view.violations),
+        "extraction": view.extraction,
         "started_at": view.started_at,
         "ended_at": view.ended_at,
     }

@@ -208,6 +208,8 @@ class ModelStage:
             )
         )
         failpoint("model.after_settle")
+        if usage and self._metrics is not None and (prompt.reasks or prompt.model or prompt.max_output_tokens):
+            self._metrics.asked_again(call.recipe.name, deployment.model, usage)
         return _answered(prompt, attempt, answer)
 
     async def _call_failed(self, call: Call, attempt: int, error: ProviderError) -> StageOutcome:

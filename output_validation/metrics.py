@@ -5,9 +5,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 
 from common.contracts import VerdictKind
+from common.metrics import RecipeAndModel
 from output_validation.extraction import Confidence, Extraction
 
-_MAX_PAIRS: Final = 500
 _OUTCOMES: Final = {
     VerdictKind.REASK: "re-asked",
     VerdictKind.ESCALATE: "escalated",
@@ -31,7 +31,7 @@ class VerdictMetrics:
             ["kind"],
             registry=registry,
         )
-        self._pairs: set[tuple[str, str]] = set()
+        self._of = RecipeAndModel()
 
     def judged(self, recipe: str, model: str, kind: VerdictKind, extraction: Extraction | None) -> None:
         """Count one verdict."""
@@ -41,9 +41,4 @@ class VerdictMetrics:
             outcome = "strict" if strict else "repaired"
             for repair in dict.fromkeys(each.kind for each in extraction.repairs) if extraction else ():
                 self._repairs.labels(repair.value).inc()
-        if (recipe, model) not in self._pairs:
-            if len(self._pairs) >= _MAX_PAIRS:
-                recipe = model = "other"
-            else:
-                self._pairs.add((recipe, model))
-        self._verdicts.labels(recipe, model, outcome).inc()
+        self._verdicts.labels(*self._of.of(recipe, model), outcome).inc()

@@ -7,7 +7,18 @@ input is read only for recipes that have checks of their own.
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from common.contracts import Completion, FailedAnswer, Reask, Step, Verdict, VerdictKind, ViolationNote, decode
+from common.contracts import (
+    Completion,
+    ExtractionNote,
+    FailedAnswer,
+    Reask,
+    RepairNote,
+    Step,
+    Verdict,
+    VerdictKind,
+    ViolationNote,
+    decode,
+)
 from common.errors import JobError, PoisonError, RecipeError, StrictJsonError
 from common.inputs import inputs_in_parts
 from common.kafka.consumer import Delivery
@@ -117,15 +128,30 @@ def _forward(completion: Completion, extraction: Extraction | None, decision: De
         output=output,
         failure=decision.failure,
         violations=notes,
-        strict=extraction.strict if extraction else False,
         confidence=extraction.confidence.value if extraction else "",
-        repairs=tuple(repair.kind.value for repair in extraction.repairs) if extraction else (),
+        extraction=_noted(extraction, decision.kind) if extraction else None,
     )
     records = [Record(Topic.VERDICTS, key, verdict.model_dump_json(exclude_none=True).encode())]
     if decision.kind in (VerdictKind.REASK, VerdictKind.ESCALATE):
         value = _next_step(completion, decision, notes).model_dump_json(exclude_none=True).encode()
         records.append(Record(STEPS_OF[completion.lane], key, value))
     return Forward(tuple(records))
+
+
+def _noted(extraction: Extraction, kind: VerdictKind) -> ExtractionNote | None:
+    """Return what the record says of a reading; nothing of the usual one, a strictly valid answer that is accepted."""
+    if kind is VerdictKind.ACCEPT and extraction.strict and not extraction.repairs:
+        return None
+    return ExtractionNote(
+        strict=extraction.strict,
+        confidence=extraction.confidence.value,
+        repairs=tuple(
+            RepairNote(kind=r.kind.value, start=r.start, end=r.end, pointer=r.pointer)
+            for r in extraction.repairs[:_NOTES]
+        ),
+        candidates=len(extraction.candidates),
+        reason=extraction.reason,
+    )
 
 
 def _next_step(completion: Completion, decision: Decision, notes: tuple[ViolationNote, ...]) -> Step:

@@ -60,13 +60,23 @@ class Ending:
     lineage: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the ledger keeps of a verdict that is not simply accepted, both as JSON."""
+
+    verdict: Verdict
+    code: VerdictCode
+    violations: str
+    extraction: str | None
+
+
 @dataclass(slots=True)
 class Plan:
     """What one transaction writes."""
 
     endings: list[Ending] = field(default_factory=list)
     records: list[PublicRow] = field(default_factory=list)
-    notes: list[tuple[Verdict, VerdictCode, bytes]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     parked: list[Verdict] = field(default_factory=list)
 
 
@@ -86,9 +96,8 @@ def plan(
     ended: set[UUID] = set()
     for verdict in verdicts:
         job = jobs.get(verdict.job_id)
-        if verdict.verdict is not VerdictKind.ACCEPT:
-            notes = orjson.dumps([v.model_dump(exclude_none=True) for v in verdict.violations])
-            made.notes.append((verdict, _CODE[verdict.verdict], notes))
+        if verdict.verdict is not VerdictKind.ACCEPT or verdict.extraction is not None:
+            made.notes.append(_note(verdict))
         if job is None or job.state is not JobState.OPEN or verdict.job_id in ended:
             continue
         if job.paused and verdict.verdict in {VerdictKind.ACCEPT, VerdictKind.REJECT}:
@@ -102,6 +111,12 @@ def plan(
             ended.add(verdict.job_id)
             _fail(made, job, verdict, rows, now, source, shards)
     return made
+
+
+def _note(verdict: Verdict) -> Note:
+    violations = orjson.dumps([v.model_dump(exclude_none=True) for v in verdict.violations]).decode()
+    extraction = None if verdict.extraction is None else verdict.extraction.model_dump_json(exclude_none=True)
+    return Note(verdict, _CODE[verdict.verdict], violations, extraction)
 
 
 def _succeed(

@@ -131,6 +131,25 @@ class VerdictKind(StrEnum):
     REJECT = "reject"
 
 
+class RepairNote(_Frozen):
+    """One thing done to an answer to get at its value, and where: character offsets, end exclusive."""
+
+    kind: str
+    start: int
+    end: int
+    pointer: str | None = None
+
+
+class ExtractionNote(_Frozen):
+    """What the output gate made of an answer that was not simply valid: for people who look at an attempt."""
+
+    strict: bool = Field(description="The text itself was strictly valid JSON.")
+    confidence: str = Field(description="strict, lossless-repair or lossy-repair")
+    repairs: tuple[RepairNote, ...] = Field(default=(), description="At most the first twenty.")
+    candidates: int = Field(description="Parts of the text that were considered.")
+    reason: str = Field(description="Why the chosen candidate won, or why none did.")
+
+
 class Verdict(StepRef):
     """``verdicts``: the decision about one attempt, for the record and for the job's ending."""
 
@@ -138,9 +157,8 @@ class Verdict(StepRef):
     output: str | None = Field(default=None, description="JSON text of the accepted value.")
     failure: FailedAnswer | None = None
     violations: tuple[ViolationNote, ...] = ()
-    strict: bool = True
     confidence: str = "strict"
-    repairs: tuple[str, ...] = ()
+    extraction: ExtractionNote | None = Field(default=None, description="Absent for a strictly valid answer.")
 
 
 M = TypeVar("M", bound=StepRef)

@@ -94,6 +94,7 @@ def attempt_table(attempts: Iterable[Mapping[str, Any]]) -> Table:
     )
     for attempt in attempts:
         faults = "; ".join(f"{fault['pointer']} {fault['message']}" for fault in attempt["violations"])
+        mended = ", ".join(dict.fromkeys(repair["kind"] for repair in (attempt["extraction"] or {}).get("repairs", ())))
         table.add_row(
             str(attempt["attempt"]),
             attempt["state"],
@@ -103,7 +104,7 @@ def attempt_table(attempts: Iterable[Mapping[str, Any]]) -> Table:
             tokens(attempt),
             usd(attempt["cost_usd"]),
             "" if attempt["latency_ms"] is None else str(attempt["latency_ms"]),
-            Text(attempt["error_code"] or faults, style="dim"),
+            Text(attempt["error_code"] or faults or mended, style="dim"),
         )
     return table
 

@@ -1,7 +1,7 @@
 """The job store of the API: submit, show, list, cancel. Every statement names the tenant."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -170,6 +170,15 @@ def _job_view(row: asyncpg.Record) -> JobView:
     )
 
 
+def _extraction(noted: str | None, verdict: str | None) -> Mapping[str, Any] | None:
+    """Return what the output gate made of an answer; of one that was simply valid nothing is noted."""
+    if noted is not None:
+        return {"repairs": [], **json.loads(noted)}
+    if verdict != "accept":
+        return None
+    return {"strict": True, "confidence": "strict", "repairs": [], "candidates": 1, "reason": "the text is the value"}
+
+
 def _attempt_view(row: asyncpg.Record) -> AttemptView:
     verdict = VerdictCode(row["verdict"]).name.lower() if row["verdict"] is not None else None
     if row["step_state"] == StepState.DONE and row["accepted_attempt"] == row["attempt"]:
@@ -195,6 +204,7 @@ def _attempt_view(row: asyncpg.Record) -> AttemptView:
         request_id=row["request_id"],
         verdict="re-ask" if verdict == "reask" else verdict,
         violations=json.loads(row["violations"]) if row["violations"] else (),
+        extraction=_extraction(row["extraction"], verdict),
         started_at=row["started_at"],
         ended_at=row["ended_at"],
     )

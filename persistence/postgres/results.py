@@ -49,9 +49,9 @@ select * from unnest($17::uuid[], $18::smallint[], $19::smallint[], $20::text[],
 on conflict (id) do nothing
 """
 _NOTE = (
-    "update attempts a set verdict = k.verdict, violations = k.violations::jsonb"
-    " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::text[])"
-    " k(job, step, item, attempt, verdict, violations)"
+    "update attempts a set verdict = k.verdict, violations = k.violations::jsonb, extraction = k.extraction::jsonb"
+    " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::text[], $7::text[])"
+    " k(job, step, item, attempt, verdict, violations, extraction)"
     " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
     " and a.job_id = any($1)"
 )
@@ -117,12 +117,13 @@ class PostgresResults:
 
 def _note_columns(made: Plan) -> tuple[list[Any], ...]:
     return (
-        [v.job_id for v, _, _ in made.notes],
-        [v.step for v, _, _ in made.notes],
-        [v.item for v, _, _ in made.notes],
-        [v.attempt for v, _, _ in made.notes],
-        [int(code) for _, code, _ in made.notes],
-        [notes.decode() for _, _, notes in made.notes],
+        [n.verdict.job_id for n in made.notes],
+        [n.verdict.step for n in made.notes],
+        [n.verdict.item for n in made.notes],
+        [n.verdict.attempt for n in made.notes],
+        [int(n.code) for n in made.notes],
+        [n.violations for n in made.notes],
+        [n.extraction for n in made.notes],
     )
 
 

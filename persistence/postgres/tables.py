@@ -186,6 +186,7 @@ attempts = Table(
     Column("final", Boolean, nullable=False, server_default="false"),
     Column("verdict", SmallInteger),
     Column("violations", JSONB),
+    Column("extraction", JSONB),
     Column("started_at", _TIME, nullable=False, server_default=_NOW),
     Column("ended_at", _TIME),
     PrimaryKeyConstraint("job_id", "step", "item", "attempt", name="attempts_pkey"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from common.contracts import FailedAnswer, OutputRecord, Verdict, VerdictKind
+from common.contracts import ExtractionNote, FailedAnswer, OutputRecord, RepairNote, Verdict, VerdictKind
 from common.ids import derive, uuid7
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Reject
@@ -82,6 +82,31 @@ async def test_p2_a_rejected_answer_fails_its_job_with_one_event(pool: Pool) -> 
     attempts = await store(pool).attempts("default", job.job_id)
     assert attempts is not None
     assert [a.verdict for a in attempts] == ["reject"]
+
+
+async def test_the_ledger_keeps_how_a_value_was_got_out_of_an_answer(pool: Pool) -> None:
+    # Given answers that are accepted: one as it is, one out of a fence
+    plain, fenced = await submitted(pool, 2)
+    await paid(pool, plain)
+    await paid(pool, fenced)
+    note = ExtractionNote(
+        strict=False,
+        confidence="lossless-repair",
+        repairs=(RepairNote(kind="fence-removed", start=0, end=8),),
+        candidates=1,
+        reason="fenced-block: 1 of 1 candidates would do",
+    )
+    # When their verdicts come
+    mended = verdict(fenced, VerdictKind.ACCEPT).model_copy(update={"extraction": note})
+    await Writer(pool, None, source="test", shards=1).handle(deliveries([verdict(plain, VerdictKind.ACCEPT), mended]))
+    # Then their attempts say so
+    shown = {}
+    for job in (plain, fenced):
+        (attempt,) = await store(pool).attempts("default", job.job_id) or ()
+        assert attempt.verdict == "accept"
+        shown[job.job_id] = attempt.extraction
+    assert shown[fenced.job_id] == note.model_dump(exclude_none=True, mode="json")
+    assert (shown[plain.job_id] or {})["strict"] is True
 
 
 async def test_a_job_past_its_deadline_expires(pool: Pool) -> None:

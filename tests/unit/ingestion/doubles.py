@@ -188,6 +188,13 @@ ATTEMPT = AttemptView(
     request_id=None,
     verdict="re-ask",
     violations=[{"pointer": "/a", "keyword": "type", "message": "must be a string"}],
+    extraction={
+        "strict": False,
+        "confidence": "lossless-repair",
+        "repairs": [{"kind": "fence-removed", "start": 0, "end": 8}],
+        "candidates": 1,
+        "reason": "fenced-block: none of 1 candidates would do",
+    },
     started_at=NOW,
     ended_at=NOW,
 )

@@ -78,8 +78,16 @@ async def test_an_output_that_holds_against_its_input_is_accepted() -> None:
 
     assert (verdict.verdict, step) == (VerdictKind.ACCEPT, None)
     assert json.loads(verdict.output or "") == RIGHT
+    assert verdict.extraction is not None
+    assert {repair.kind for repair in verdict.extraction.repairs} == {"fence-removed"}
     labels = {"recipe": "invoice-extract", "model": "default", "outcome": "repaired"}
     assert registry.get_sample_value("headrace_output_validation_verdicts_total", labels) == 1
+
+
+async def test_a_strictly_valid_answer_leaves_no_note_of_its_reading() -> None:
+    verdict, _, _ = await judged(json.dumps(RIGHT))
+
+    assert (verdict.verdict, verdict.extraction) == (VerdictKind.ACCEPT, None)
 
 
 @pytest.mark.parametrize(
