@@ -14,6 +14,7 @@ from common.schema.violations import Json, to_pointer
 
 _MAX_NODES: Final = 20_000
 _DEEPEST: Final = 60
+_TYPING: Final = frozenset({"type", "enum", "const", "anyOf", "properties"})
 _OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
 
 
@@ -117,6 +118,8 @@ class _Conversion:
             self._keyword(converted, keyword, value, schema, pointer, level, seen)
         if self._is_object(schema):
             self._object(converted, schema, pointer)
+        if self.profile.typed:
+            _refuse_untyped(converted, pointer)
         return converted
 
     def _inlined(
@@ -227,6 +230,14 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
         return {"anyOf": [schema, {"type": "null"}]}
     types = schema["type"]
     return {**schema, "type": [*([types] if isinstance(types, str) else types), "null"]}
+
+
+def _refuse_untyped(converted: Mapping[str, Any], pointer: str) -> None:
+    types = converted.get("type")
+    if not _TYPING & converted.keys():
+        raise _NoStrictFormError(pointer, "type", "nothing that is left of it says what may stand there")
+    if (types == "array" or (isinstance(types, list) and "array" in types)) and "items" not in converted:
+        raise _NoStrictFormError(pointer, "items", "strict mode wants to know the items of an array")
 
 
 def _target(root: Json, reference: str) -> Json:

@@ -12,14 +12,16 @@ class SchemaProfile:
     """A provider's subset.
 
     ``keywords``: those it takes; others are dropped. ``all_required``: every property must be required, so that an
-    optional one becomes one that may be null. ``closed``: every object must refuse other members. ``const_as_enum``:
-    it knows no const. ``root_object``: the root must be an object without alternatives. ``min_items``: the largest
-    minItems it takes. ``max_levels``, ``max_properties``: beyond them there is no strict form.
+    optional one becomes one that may be null. ``typed``: every place must say what may stand there. ``closed``: every
+    object must refuse other members. ``const_as_enum``: it knows no const. ``root_object``: the root must be an object
+    without alternatives. ``min_items``: the largest minItems it takes. ``max_levels``, ``max_properties``: beyond them
+    there is no strict form.
     """
 
     name: str
     keywords: frozenset[str]
     all_required: bool = False
+    typed: bool = False
     closed: bool = True
     const_as_enum: bool = False
     root_object: bool = False
@@ -36,6 +38,7 @@ OPENAI: Final = SchemaProfile(
     "openai",
     _BASE | _NUMBERS | {"additionalProperties", "minItems", "maxItems", "pattern", "format"},
     all_required=True,
+    typed=True,
     root_object=True,
     max_levels=10,
     max_properties=5_000,

@@ -7,17 +7,23 @@ whether it may have been billed.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
+import structlog
 from pydantic import BaseModel, ConfigDict
 
+from common.schema import PROFILES as SCHEMA_PROFILES
+from common.schema import SchemaProfile
 from model_layer.provider import FinishReason, ModelAnswer, ModelRequest, ProviderKind, ProviderSetup, Usage
 from model_layer.providers.http import HttpTransport
 from model_layer.providers.identity_cache import IdentityCache
 from model_layer.providers.openai_errors import decode_failure, loaded, name_of, unusable
-from model_layer.providers.openai_schema import strict_form
+from model_layer.providers.schema_wording import WHOLE, Wording, word_schema
 
+log = structlog.get_logger(__name__)
+
+_MOST_TOLD: Final = 20
 _PATH = "/chat/completions"
 _REASONS: Mapping[str, FinishReason] = {
     "stop": FinishReason.STOP,
@@ -29,17 +35,17 @@ _OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a family of servers wants the same request. ``strict_subset``: as OpenAI's strict mode."""
+    """How a family of servers wants the same request. ``schema``: what it takes of one; None: all of it."""
 
     system_role: str
     output_cap: str
-    strict_subset: bool
+    schema: SchemaProfile | None
     sampling: bool
 
 
 PROFILES: Mapping[str, Profile] = {
-    "openai": Profile("developer", "max_completion_tokens", strict_subset=True, sampling=False),
-    "generic": Profile("system", "max_tokens", strict_subset=False, sampling=True),
+    "openai": Profile("developer", "max_completion_tokens", SCHEMA_PROFILES["openai"], sampling=False),
+    "generic": Profile("system", "max_tokens", None, sampling=True),
 }
 
 
@@ -51,14 +57,17 @@ class OpenAIChatOptions(BaseModel):
     profile: Literal["openai", "generic"] | None = None
     sampling: bool | None = None
     enforce_schema: bool = True
+    schema_profile: Literal["whole", "openai", "anthropic", "gemini", "grammar"] | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
 
 class ChatEncoder:
     """Builds request bodies. What a schema becomes on the wire is kept by the schema's identity."""
 
-    def __init__(self, profile: Profile, options: OpenAIChatOptions) -> None:
+    def __init__(self, profile: Profile, options: OpenAIChatOptions, deployment: str = "") -> None:
         self._profile = profile
+        self._deployment = deployment
+        self._schema_profile = _schema_profile(profile, options)
         self._options = options
         self._sampling = profile.sampling if options.sampling is None else options.sampling
         self._formats: IdentityCache[tuple[bool, orjson.Fragment]] = IdentityCache()
@@ -88,12 +97,14 @@ class ChatEncoder:
         return orjson.dumps(body)
 
     def _named(self, schema: Mapping[str, Any], name: str) -> dict[str, Any]:
-        strict, fragment = self._formats.get(schema, self._worded)
+        strict, fragment = self._formats.get(schema, lambda new: self._worded(new, name))
         return {"name": _schema_name(name), "strict": strict, "schema": fragment}
 
-    def _worded(self, schema: Mapping[str, Any]) -> tuple[bool, orjson.Fragment]:
-        worded = strict_form(schema) if self._profile.strict_subset else schema
-        return worded is not None, orjson.Fragment(orjson.dumps(worded if worded is not None else schema))
+    def _worded(self, schema: Mapping[str, Any], recipe: str) -> tuple[bool, orjson.Fragment]:
+        worded = word_schema(schema, self._schema_profile)
+        if worded.dropped:
+            _tell(worded, recipe, self._deployment)
+        return worded.strict, orjson.Fragment(orjson.dumps(worded.schema))
 
 
 class OpenAIChatProvider:
@@ -102,7 +113,7 @@ class OpenAIChatProvider:
     def __init__(self, setup: ProviderSetup, options: OpenAIChatOptions, base_url: str) -> None:
         name = options.profile or ("openai" if base_url.startswith("https://api.openai.com/") else "generic")
         headers = {"Authorization": f"Bearer {setup.api_key.get_secret_value()}"} if setup.api_key else {}
-        self._encoder = ChatEncoder(PROFILES[name], options)
+        self._encoder = ChatEncoder(PROFILES[name], options, setup.alias)
         self._transport = HttpTransport(base_url, headers, setup.concurrency)
         self._model = setup.model
 
@@ -197,6 +208,23 @@ def _detail(usage: Mapping[str, Any], table: str, key: str) -> int:
 
 def _count(written: object) -> int | None:
     return written if isinstance(written, int) and not isinstance(written, bool) and written >= 0 else None
+
+
+def _schema_profile(profile: Profile, options: OpenAIChatOptions) -> SchemaProfile | None:
+    if options.schema_profile is None:
+        return profile.schema
+    return None if options.schema_profile == WHOLE else SCHEMA_PROFILES[options.schema_profile]
+
+
+def _tell(worded: Wording, recipe: str, deployment: str) -> None:
+    """Say what the provider will not enforce: parts of the recipe's schema, never of an answer."""
+    log.info(
+        "schema reworded" if worded.strict else "schema sent unstrict",
+        recipe=recipe,
+        deployment=deployment,
+        dropped=[f"{d.pointer or '/'}: {d.keyword}: {d.reason}" for d in worded.dropped[:_MOST_TOLD]],
+        more=max(0, len(worded.dropped) - _MOST_TOLD),
+    )
 
 
 def _schema_name(name: str) -> str:
