@@ -17,7 +17,6 @@ from persistence.postgres.states import AttemptState, JobState, StepState, Verdi
 
 DEADLINE_EXCEEDED = "deadline_exceeded"
 _CODE = {
-    VerdictKind.ACCEPT: VerdictCode.ACCEPT,
     VerdictKind.REASK: VerdictCode.REASK,
     VerdictKind.ESCALATE: VerdictCode.ESCALATE,
     VerdictKind.REJECT: VerdictCode.REJECT,
@@ -62,11 +61,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the ledger keeps of a verdict that is not simply accepted, both as JSON."""
+    """What the ledger keeps of a verdict that is not simply accepted, as JSON.
+
+    An accepted attempt is named by its step, so there is no code for it here.
+    """
 
     verdict: Verdict
-    code: VerdictCode
-    violations: str
+    code: VerdictCode | None
+    violations: str | None
     extraction: str | None
 
 
@@ -114,8 +116,10 @@ def plan(
 
 
 def _note(verdict: Verdict) -> Note:
-    violations = orjson.dumps([v.model_dump(exclude_none=True) for v in verdict.violations]).decode()
     extraction = None if verdict.extraction is None else verdict.extraction.model_dump_json(exclude_none=True)
+    if verdict.verdict is VerdictKind.ACCEPT:
+        return Note(verdict, None, None, extraction)
+    violations = orjson.dumps([v.model_dump(exclude_none=True) for v in verdict.violations]).decode()
     return Note(verdict, _CODE[verdict.verdict], violations, extraction)
 
 

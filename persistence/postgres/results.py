@@ -49,7 +49,8 @@ select * from unnest($17::uuid[], $18::smallint[], $19::smallint[], $20::text[],
 on conflict (id) do nothing
 """
 _NOTE = (
-    "update attempts a set verdict = k.verdict, violations = k.violations::jsonb, extraction = k.extraction::jsonb"
+    "update attempts a set verdict = coalesce(k.verdict, a.verdict),"
+    " violations = coalesce(k.violations::jsonb, a.violations), extraction = k.extraction::jsonb"
     " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::text[], $7::text[])"
     " k(job, step, item, attempt, verdict, violations, extraction)"
     " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
@@ -121,7 +122,7 @@ def _note_columns(made: Plan) -> tuple[list[Any], ...]:
         [n.verdict.step for n in made.notes],
         [n.verdict.item for n in made.notes],
         [n.verdict.attempt for n in made.notes],
-        [int(n.code) for n in made.notes],
+        [n.code if n.code is None else int(n.code) for n in made.notes],
         [n.violations for n in made.notes],
         [n.extraction for n in made.notes],
     )
