@@ -56,8 +56,13 @@ class _RawParts(msgspec.Struct):
 _raw_parts: Final = msgspec.json.Decoder(_RawParts).decode
 
 
-def admit(body: bytes, catalogue: RecipeCatalogue, *, now: datetime, input_limit: int) -> AdmittedJob:
-    """Return the job a body asks for. Raises RequestError (400, 413, 422) with every fault found."""
+def admit(
+    body: bytes, catalogue: RecipeCatalogue, *, now: datetime, input_limit: int, repeatable: bool = False
+) -> AdmittedJob:
+    """Return the job a body asks for. Raises RequestError (400, 413, 422) with every fault found.
+
+    ``repeatable``: it came with a key, so it may be a repetition of what was accepted before its deadline.
+    """
     try:
         envelope = parse_json(body, max_depth=_BODY_DEPTH)
     except StrictJsonError as error:
@@ -68,7 +73,7 @@ def admit(body: bytes, catalogue: RecipeCatalogue, *, now: datetime, input_limit
     recipe = _recipe(envelope.get("recipe"), catalogue, faults)
     lane = _lane(envelope, faults)
     tags = _tags(envelope.get("tags"), faults) if "tags" in envelope else ()
-    deadline = _deadline(envelope.get("deadline"), now, faults) if "deadline" in envelope else None
+    deadline = _deadline(envelope.get("deadline"), now, faults, passed=repeatable) if "deadline" in envelope else None
     if envelope.get("ttl_seconds") is not None:
         deadline = _time_to_live(envelope, deadline, now, faults)
     if "input" not in envelope:
@@ -146,7 +151,7 @@ def _tags(value: Any, faults: list[Fault]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _deadline(value: Any, now: datetime, faults: list[Fault]) -> datetime | None:
+def _deadline(value: Any, now: datetime, faults: list[Fault], *, passed: bool) -> datetime | None:
     if value is None:
         return None
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
@@ -159,7 +164,7 @@ def _deadline(value: Any, now: datetime, faults: list[Fault]) -> datetime | None
             moment = None
     if moment is None:
         faults.append(Fault("/deadline", "must be an RFC 3339 time with its offset, such as 2030-01-31T12:00:00Z"))
-    elif moment <= now:
+    elif moment <= now and not passed:
         faults.append(Fault("/deadline", "must be in the future"))
     elif moment > now + FARTHEST_DEADLINE:
         faults.append(Fault("/deadline", f"must be within {FARTHEST_DEADLINE.days} days"))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -95,7 +96,7 @@ class SubmitRoutes:
             body = await read_body(scope, receive, limit=self._job_bytes, too_large=self._input_too_large, share=share)
             if body is None:
                 return None
-            admitted = await self._admitted(body)
+            admitted = await self._admitted(body, repeatable=key is not None)
             job = _new_job(uuid7(), principal, admitted, _traceparent(headers))
             claim = _claim(principal, key, b"job", body, job.job_id)
             del body, admitted  # the input is a copy, and may be 16 MiB
@@ -117,8 +118,9 @@ class SubmitRoutes:
             if body is None:
                 return None
             batch_id = uuid7()
+            admit_one = partial(self._admitted, repeatable=key is not None)
             claim = _claim(principal, key, b"batch", body, batch_id)
-            admitted = await admit_batch(body, form, self._admitted, most_jobs=self._limits.batch_jobs)
+            admitted = await admit_batch(body, form, admit_one, most_jobs=self._limits.batch_jobs)
             del body  # the inputs are copies; it may be 64 MiB
             traceparent = _traceparent(headers)
             jobs = tuple(
@@ -136,14 +138,15 @@ class SubmitRoutes:
     def _request_too_large(self) -> RequestError:
         return refuse("request_too_large", f"A request may have {self._limits.request_bytes} bytes.")
 
-    async def _admitted(self, body: bytes) -> AdmittedJob:
+    async def _admitted(self, body: bytes, *, repeatable: bool) -> AdmittedJob:
         if len(body) <= _ASIDE_BYTES:
-            return self._admit(body)
+            return self._admit(body, repeatable)
         async with self._aside:
-            return await asyncio.to_thread(self._admit, body)
+            return await asyncio.to_thread(self._admit, body, repeatable)
 
-    def _admit(self, body: bytes) -> AdmittedJob:
-        return admit(body, self._catalogue, now=self._now(), input_limit=self._limits.input_bytes)
+    def _admit(self, body: bytes, repeatable: bool) -> AdmittedJob:
+        limit = self._limits.input_bytes
+        return admit(body, self._catalogue, now=self._now(), input_limit=limit, repeatable=repeatable)
 
     async def _repeated_job(self, principal: Principal, result: SubmitResult) -> Answer:
         _refuse_conflict(result)

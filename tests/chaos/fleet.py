@@ -107,6 +107,14 @@ class Fleet:
             await each.start()
         await asyncio.gather(*(each.ready() for each in instances))
 
+    async def join(self, *instances: Instance) -> None:
+        """The same in a system under faults: who is killed while it starts is started again by the watch."""
+        for each in instances:
+            self._instances[each.name] = each
+            each.wanted = True
+            await each.start()
+        await asyncio.gather(*(self.ready(each.name) for each in instances))
+
     async def remove(self, name: str) -> None:
         """Stop one for good, in its orderly way."""
         self._instances[name].wanted = False

@@ -177,7 +177,7 @@ class Nemesis:
         async with self._noted("scale", stage, lock="scale " + stage):
             more = [self._system.another(stage, number) for number in range(2, MOST_INSTANCES + 1)]
             try:
-                await self._system.fleet.add(*more)
+                await self._system.fleet.join(*more)
                 await asyncio.sleep(lasts_s)
             finally:
                 for each in more:
@@ -188,7 +188,7 @@ class Nemesis:
         async with self._noted("hang one of three", stage, lock="scale " + stage):
             more = [self._system.another(stage, number) for number in range(2, MOST_INSTANCES + 1)]
             try:
-                await self._system.fleet.add(*more)
+                await self._system.fleet.join(*more)
                 pid = self._system.fleet.pause(more[0].name)
                 try:
                     await asyncio.sleep(lasts_s)

@@ -249,3 +249,14 @@ def test_no_object_is_anything_but_accepted_or_refused(body: dict[str, Any]) -> 
     else:
         assert found.code in {"malformed_json", "invalid_job", "invalid_input", "unknown_recipe"}
         assert found.faults
+
+
+def test_a_repetition_is_taken_after_its_deadline_too() -> None:
+    body = b'{"recipe":"greet","input":{"name":"Ada"},"deadline":"2001-01-01T00:00:00Z"}'
+
+    with pytest.raises(RequestError):
+        take(body)
+    again = admit(body, CATALOGUE, now=NOW, input_limit=1024, repeatable=True)
+
+    assert again.deadline is not None
+    assert again.deadline < NOW
