@@ -12,6 +12,7 @@ import orjson
 from common.errors import ConfigurationError, InfrastructureError
 from common.process import serve
 from common.settings import load_settings
+from common.telemetry import configure_logging
 from persistence.postgres.keys import SCOPES, PostgresKeyStore
 from persistence.postgres.migrate import wait_migrate
 from persistence.postgres.pool import create_pool
@@ -48,6 +49,7 @@ async def _create_key(tenant: str, scopes: str) -> str:
 def main() -> None:
     """Run the command."""
     arguments = _parser().parse_args()
+    configure_logging(NAME, "WARNING")  # on stderr: what a chore prints is read by programs; a service sets its own
     try:
         match arguments.command:
             case "migrate":

@@ -40,6 +40,7 @@ class Load:
     seed: int
     journal: Journal
     cancel_share: float = CANCEL_SHARE
+    some_with_deadlines: bool = True
     accepted: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     posts: int = 0
@@ -103,7 +104,7 @@ class Load:
 
     def _deadline(self, number: int) -> float | None:
         """The same for every repetition: another body under the key would be another job."""
-        patience = patience_s(self.seed, number)
+        patience = patience_s(self.seed, number) if self.some_with_deadlines else None
         return None if patience is None else self._deadlines.setdefault(number, time.time() + patience)
 
     async def _steer(self, session: aiohttp.ClientSession, job_id: str, how: str, chance: random.Random) -> None:

@@ -37,7 +37,7 @@ def temporary() -> Iterator[Path]:
 def test_a_short_soak_reads_every_process_and_table_and_finds_every_job_once(temporary: Path) -> None:
     figures = temporary / "figures.json"
 
-    bench = start(temporary, "soak", "--minutes", "0.1", "--rate", "20", "--every", "0.5", "--json", str(figures))
+    bench = start(temporary, "soak", "--minutes", "0.25", "--rate", "20", "--every", "0.5", "--json", str(figures))
     text, _ = bench.communicate(timeout=180)
 
     assert bench.returncode == 0, text

@@ -43,7 +43,9 @@ async def pipeline() -> AsyncIterator[Pipeline]:
             tail = Tail(system.stack.endpoints.kafka_bootstrap, system.topic("outputs"), system.topic("events"))
             journal = Journal(history / "clients.jsonl")
             try:
-                yield Pipeline(system, Load(system.api, system.api_key, SEED, journal, cancel_share=0.0), tail)
+                yield Pipeline(
+                    system, Load(system.api, system.api_key, SEED, journal, 0.0, some_with_deadlines=False), tail
+                )
             finally:
                 tail.close()
                 journal.close()
