@@ -14,7 +14,7 @@ import msgspec
 from common.contracts import Lane
 from common.errors import Fault, RequestError, StrictJsonError
 from common.recipes import Recipe, RecipeCatalogue
-from common.schema import MAX_DEPTH, parse_json
+from common.schema import MAX_DEPTH, parse_json, values_within
 from ingestion.money import nanos_from_usd
 from ingestion.problems import refuse
 
@@ -25,6 +25,8 @@ FARTHEST_DEADLINE: Final = timedelta(days=366)
 LONGEST_TTL_S: Final = int(FARTHEST_DEADLINE.total_seconds())
 ENVELOPE_BYTES: Final = 64 * 1024
 """What a body may hold beside its input."""
+MOST_VALUES: Final = 500_000
+"""How many values an input may hold: parsed, each takes some 100 bytes and a microsecond, whatever its text takes."""
 
 # The envelope is one level around the input, which may itself nest MAX_DEPTH deep.
 _BODY_DEPTH: Final = MAX_DEPTH + 1
@@ -63,6 +65,8 @@ def admit(
 
     ``repeatable``: it came with a key, so it may be a repetition of what was accepted before its deadline.
     """
+    if not values_within(body, MOST_VALUES):
+        raise _too_many_values()
     try:
         envelope = parse_json(body, max_depth=_BODY_DEPTH)
     except StrictJsonError as error:
@@ -107,6 +111,14 @@ def input_too_large(limit: int) -> RequestError:
         "input_too_large",
         f"An input may have {limit} bytes.",
         faults=[Fault("/input", f"must have at most {limit} bytes")],
+    )
+
+
+def _too_many_values() -> RequestError:
+    return refuse(
+        "input_too_large",
+        f"An input may hold {MOST_VALUES:,} values, members and items. Send what is one text as one string.",
+        faults=[Fault("/input", f"must hold at most {MOST_VALUES:,} values")],
     )
 
 

@@ -2,6 +2,7 @@
 
 from common.schema.compiled import CompiledSchema, check, check_schema, compile_schema
 from common.schema.down_convert import Converted, Dropped, down_convert, without_nulls
+from common.schema.locate import values_within
 from common.schema.profiles import PROFILES, SchemaProfile
 from common.schema.strict_json import MAX_DEPTH, dump_json, parse_json
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation
@@ -22,5 +23,6 @@ __all__ = [
     "down_convert",
     "dump_json",
     "parse_json",
+    "values_within",
     "without_nulls",
 ]

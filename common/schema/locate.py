@@ -32,6 +32,15 @@ def depth_within(raw: bytes, max_depth: int) -> bool:
     return not brackets
 
 
+def values_within(raw: bytes, most: int) -> bool:
+    """Return whether a text holds at most ``most`` values, members and items; cheap, and before it is parsed."""
+    return _separators(raw) <= most or _separators(_STRINGS.sub(b"", raw)) <= most
+
+
+def _separators(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
 def offset_of_duplicate(raw: bytes, key: str) -> int | None:
     """Return where ``key`` stands for the second time in one object."""
     return next((step.offset for step in _steps(raw) if step.repeated and step.key == key), None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.contracts import Lane
 from common.errors import RequestError
-from ingestion.admission import AdmittedJob, admit
+from ingestion.admission import MOST_VALUES, AdmittedJob, admit
 from tests.unit.ingestion.doubles import NOW, catalogue
 
 CATALOGUE = catalogue()
@@ -163,6 +163,17 @@ def test_an_input_beyond_its_limit_is_too_large() -> None:
         take(body_of(input={"name": "x" * 2000}), limit=1024)
 
     assert (caught.value.status, caught.value.code) == (413, "input_too_large")
+
+
+@pytest.mark.parametrize("item", [b"0", b"[]", b'{"a":0}'])
+def test_an_input_of_too_many_values_is_too_large(item: bytes) -> None:
+    error = refused(body_of(input={"name": "Ada", "more": []}).replace(b"[]", b"[" + item + b",0" * MOST_VALUES + b"]"))
+
+    assert (error.status, error.code, error.faults[0].pointer) == (413, "input_too_large", "/input")
+
+
+def test_what_looks_like_values_in_a_string_is_one_value() -> None:
+    assert take(body_of(input={"name": "Ada", "more": '[,"{\\,' * MOST_VALUES}), limit=16 * 1024 * 1024)
 
 
 def nested(depth: int) -> bytes:
