@@ -16,7 +16,7 @@ from common.errors import StackError
 from headrace.commands.progress import WHOLE, Lines, StartTable, event_line, parse_event
 from headrace.local.logs import follow
 from headrace.local.postgres import delete_outside
-from headrace.local.process import Identity, family, send_signal
+from headrace.local.process import Identity, family, send_signal, tie_to_parent
 from headrace.local.roster import clear_leftovers
 from headrace.local.services import SERVICES, forget_models_file
 from headrace.local.state import State
@@ -88,11 +88,17 @@ def in_foreground(state_dir: Path, servers: Sequence[str], *, free_ports: bool) 
 
 
 def in_background(
-    state_dir: Path, servers: Sequence[str], *, free_ports: bool, settings: Mapping[str, str] | None = None
+    state_dir: Path,
+    servers: Sequence[str],
+    *,
+    free_ports: bool,
+    settings: Mapping[str, str] | None = None,
+    outlives_us: bool = True,
 ) -> None:
     """Starts a supervisor in a session of its own and returns when it is ready, or raises why not.
 
-    ``settings`` are further variables for its environment.
+    ``settings`` are further variables for its environment. Unless it ``outlives_us`` it stops when this process
+    is gone, however that ends.
     """
     state = State(state_dir)
     # Refuses what the background process would refuse, while there is somebody to tell.
@@ -111,6 +117,7 @@ def in_background(
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
+            preexec_fn=None if outlives_us else tie_to_parent(signal.SIGTERM),  # noqa: PLW1509  no other threads yet
         )
     screen = Screen(Console(), state, servers, log=None)
     try:

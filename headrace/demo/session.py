@@ -58,7 +58,7 @@ def running_system(state: State, choice: ModelChoice | None, console: Console, *
             by = owner_of(port)
             taken = f"Port {port} is taken{f' by {by}' if by else ''}: {name} gets a free one."
             console.print(taken, highlight=False, soft_wrap=True)
-    running.in_background(state.folder, list(SERVERS), free_ports=True, settings=settings)
+    running.in_background(state.folder, list(SERVERS), free_ports=True, settings=settings, outlives_us=keep)
     try:
         yield _session(state, stays=keep)
     finally:

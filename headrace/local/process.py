@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -164,6 +164,20 @@ def telling_line(lines: Sequence[str]) -> str:
     return (errors or said or [""])[-1][:LONGEST_WORDS]
 
 
+def tie_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
+    """Return what a child runs before its program, so that it gets this signal when the starting thread dies."""
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def tie() -> None:
+        # Between fork and exec: only what needs no lock. The parent may have died before prctl took hold.
+        prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return tie
+
+
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
     if sys.platform != "linux":
         raise StackError(
@@ -171,16 +185,6 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
         )
     if threading.current_thread() is not threading.main_thread():
         raise StackError("Servers must be started from the main thread.", "Run the stack's loop there.")
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-    death_signal = int(command.death_signal)
-
-    def tie_to_parent() -> None:
-        # Between fork and exec: only what needs no lock. The parent may have died before prctl took hold.
-        prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
     as_user = None if command.run_as is None or os.geteuid() != 0 else command.run_as
     try:
         with _appending(command.log) as log, _appending(command.output or command.log) as output:
@@ -192,7 +196,7 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
                 stdout=output,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=tie_to_parent,  # noqa: PLW1509  started from the main thread; see tie_to_parent
+                preexec_fn=tie_to_parent(command.death_signal),  # noqa: PLW1509  started from the main thread
                 user=as_user,
                 group=as_user,
                 extra_groups=None if as_user is None else [],

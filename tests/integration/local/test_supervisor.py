@@ -1,6 +1,7 @@
 """The supervisor: restarts what crashes, stops everything when told, leaves nothing behind when killed."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -136,3 +137,24 @@ def works_in(folder: Path, process: Path) -> bool:
         return (process / "cwd").readlink().is_relative_to(folder)
     except OSError:
         return False
+
+
+async def test_a_demo_that_is_killed_takes_along_what_it_started(state_dir: Path) -> None:
+    state = State(state_dir)
+    demo = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "headrace",
+        "demo",
+        env={**os.environ, "HEADRACE_HOME": str(state_dir)},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    await until(lambda: (record := state.run_record()) is not None and "postgres" in record.processes)
+    record = state.run_record()
+    assert record is not None
+    started = [record.supervisor.identity, *(each.identity for each in record.processes.values())]
+
+    send_signal(demo.pid, signal.SIGKILL)
+    await demo.wait()
+
+    await until(lambda: not any(each.alive() for each in started) and not state.locked())
