@@ -102,10 +102,10 @@ def letter_hold(letter: DeadLetter) -> Hold | None:
     return Hold(letter.job_id, place, HoldKind.DEAD_LETTER, f"dead letter: {letter.reason}")
 
 
-async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, shards: int) -> None:
+async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, shards: int, *, told: bool = True) -> None:
     """Keep letters, inside the caller's transaction, tell of each on its public topic, and put their jobs on hold.
 
-    A redelivery is counted, and not told again.
+    A redelivery is counted, and not told again. Unless ``told``, none is.
     """
     records = []
     for letter in letters:
@@ -124,7 +124,7 @@ async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, sha
             letter.exception,
             place,
         )
-        if row is not None and row["count"] == 1:
+        if told and row is not None and row["count"] == 1:
             records.append(letter_row(row["id"], letter, datetime.now(UTC), source, shards))
     await insert_public(lent, records)
     await holds.hold(lent, [h for letter in letters if (h := letter_hold(letter))], source, shards)

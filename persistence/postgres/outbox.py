@@ -4,13 +4,14 @@ A row that is parked again under its id gets a new revision, so a delete that na
 Reads lock nothing; the relay is the only one that deletes released rows.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from common.ids import derive
+from common.pipeline import Topic
+from common.ports import DeadLetter
+from persistence.postgres import dead_letters
 from persistence.postgres.pool import Connection
 
 
@@ -102,26 +103,6 @@ where shard = $1 and not_before is not null and not_before < 'infinity'
 """
 
 
-_SET_ASIDE = """
-with gone as (
-    delete from outbox where id = $1 and rev = $2
-    returning rev, job_id, body)
-insert into dead_letters (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception,
-                          fingerprint)
-select $3, -1, rev, 'relay', job_id, convert_to(job_id::text, 'UTF8'), body, $4::jsonb, $5, $6, $7 from gone
-on conflict (fingerprint) do nothing
-"""
-
-# The hold that keeps the job until somebody deals with the letter; ``dead_letters`` ends it.
-_HOLD_FOR_LETTER = """
-with held as (
-    insert into holds (job_id, message_id, tenant_id, kind, reason)
-    select j.id, $2, j.tenant_id, 3, 'dead letter: ' || $3 from jobs j where j.id = $1 and j.state = 0
-    on conflict do nothing)
-update jobs set hold_reason = 'dead letter: ' || $3, revision = revision + 1 where id = $1 and state = 0
-"""
-
-
 async def installation(connection: Connection) -> Installation:
     """Return the one row that says which installation this database is."""
     row = await connection.fetchrow(_INSTALLATION)
@@ -176,17 +157,28 @@ async def next_due_s(connection: Connection, shard: int) -> float | None:
 
 
 async def set_aside(
-    connection: Connection, row: OutboxRow, *, topic: str, headers: str, reason: str, exception: str
+    connection: Connection, row: OutboxRow, *, topic: str, reason: str, exception: str, source: str, shards: int
 ) -> None:
     """Move a row that Kafka refuses to the dead letters, its job on hold if still open, in one commit.
 
-    ``headers`` is a JSON array.
+    A dead letter's own record that is refused is not told of by another.
     """
-    place = f"{topic}:-1:{row.rev}:".encode() + row.body
-    fingerprint = hashlib.sha256(place).digest()
-    hold_id = derive(row.job_id, f"dead-letter:{topic}:-1:{row.rev}")
+    headers = () if row.headers is None else (("outbox-headers", row.headers),)
+    letter = DeadLetter(
+        stage="relay",
+        topic=topic,
+        partition=-1,
+        offset=row.rev,
+        key=str(row.job_id).encode(),
+        value=row.body,
+        headers=headers,
+        reason=reason,
+        exception=exception,
+        job_id=row.job_id,
+    )
     async with connection.transaction():
         await connection.execute("select 1 from jobs where id = $1 for no key update", row.job_id)
-        gone = await connection.execute(_SET_ASIDE, row.id, row.rev, topic, headers, reason, exception, fingerprint)
+        gone = await connection.execute("delete from outbox where id = $1 and rev = $2", row.id, row.rev)
         if not gone.endswith(" 0"):
-            await connection.execute(_HOLD_FOR_LETTER, row.job_id, hold_id, reason)
+            told = row.topic != Topic.DEAD_LETTERS
+            await dead_letters.keep(connection, [letter], source, shards, told=told)

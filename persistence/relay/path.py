@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from common.errors import UndecodableMessage
 from common.kafka.transactions import Record
-from persistence.postgres.outbox import OutboxRow
+from persistence.postgres.outbox import OutboxRow, set_aside
 from persistence.postgres.pool import Connection, Pool
 from persistence.relay.metrics import RelayMetrics
-from persistence.relay.quarantine import Quarantine, set_aside
+from persistence.relay.quarantine import Quarantine
 from persistence.relay.rows import RecordMaker
 from persistence.relay.wakes import ShardWakes
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class ShardContext:
     """One shard's surroundings, for as long as it is led here."""
 
     shard: int
+    shards: int
     epoch: int
     prefix: str
     bootstrap: str
@@ -52,6 +57,16 @@ async def sendable(
             kept.append(row)
             continue
         topic = context.records.name(row.topic)
-        await set_aside(connection, row, topic=topic, reason=reason, exception=exception, metrics=context.metrics)
+        await set_aside(
+            connection,
+            row,
+            topic=topic,
+            reason=reason,
+            exception=exception,
+            source=context.prefix,
+            shards=context.shards,
+        )
+        context.metrics.set_aside.inc()
+        log.warning("relay_row_set_aside", rev=row.rev, job_id=str(row.job_id), topic=topic, reason=reason)
         quarantine.clear([row.rev])
     return kept, records

@@ -5,15 +5,7 @@ Kept in memory by revision: after a restart the same refusals lead to the same v
 
 from collections.abc import Iterable, Sequence
 
-import orjson
-import structlog
-
-from persistence.postgres import outbox
 from persistence.postgres.outbox import OutboxRow
-from persistence.postgres.pool import Connection
-from persistence.relay.metrics import RelayMetrics
-
-log = structlog.get_logger(__name__)
 
 
 class Quarantine:
@@ -57,15 +49,3 @@ class Quarantine:
                 batches.append([row])
                 joinable = True
         return batches
-
-
-async def set_aside(
-    connection: Connection, row: OutboxRow, *, topic: str, reason: str, exception: str, metrics: RelayMetrics
-) -> None:
-    """Move one row to the dead letters."""
-    headers = "[]"
-    if row.headers is not None:
-        headers = orjson.dumps([["outbox-headers", row.headers.decode("utf-8", "replace")]]).decode()
-    await outbox.set_aside(connection, row, topic=topic, headers=headers, reason=reason, exception=exception)
-    metrics.set_aside.inc()
-    log.warning("relay_row_set_aside", rev=row.rev, job_id=str(row.job_id), topic=topic, reason=reason)

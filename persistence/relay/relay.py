@@ -104,6 +104,7 @@ class Relay:
                 wakes = self._wakes[shard] = ShardWakes()
                 context = ShardContext(
                     shard=shard,
+                    shards=installation.shards,
                     epoch=epoch,
                     prefix=self._prefix,
                     bootstrap=self._bootstrap,

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from common.contracts import DeadLetterRecord
 from common.ids import uuid7
 from common.kafka.logreading import read_stretch
 from common.kafka.offsets import Partition
@@ -79,6 +80,18 @@ async def test_an_oversize_output_is_set_aside_and_its_neighbours_are_published(
     letter = await world.connection.fetchrow("select * from dead_letters")
     assert letter is not None
     assert (letter["offset"], letter["stage"], letter["value"]) == (revs[11], "relay", bodies[11])
+    (told,) = await world.read(Topic.DEAD_LETTERS)
+    assert DeadLetterRecord.model_validate_json(told.value or b"").letter_id == letter["id"]
+
+
+async def test_a_letters_own_record_that_is_refused_makes_no_other(world: World) -> None:
+    await world.put([b"x" * (9 * 1024 * 1024)], lane=PUBLIC, topic=Topic.DEAD_LETTERS)
+
+    async with world.relaying():
+        await world.until_rows(0)
+
+    assert await world.connection.fetchval("select count(*) from dead_letters") == 1
+    assert await world.read(Topic.DEAD_LETTERS) == []
 
 
 async def test_a_row_that_is_no_record_is_set_aside_and_its_neighbours_are_published(world: World) -> None:
