@@ -1,22 +1,35 @@
-#!/bin/sh
-# All tests: those without servers, and the types, run beside those with, which mostly wait for their servers.
-# Each side's output is printed whole. Run from the repository's root, by make test.
+#!/usr/bin/env bash
+# All tests in two lanes side by side, each with its own servers: the tests mostly wait for those. The second lane
+# begins with the types and what needs no servers. Each lane's output is printed whole. Run from the repository's
+# root, by make test.
 set -u
 
 PY=.venv/bin/python
-pure=$(mktemp)
+SECOND="tests/integration/persistence tests/integration/recovery tests/integration/relay"
+SERVED="(stack or llm) and not chaos"
+second_log=$(mktemp)
+not_second=""
+for folder in $SECOND; do not_second="$not_second --ignore=$folder"; done
 
-{ "$PY" -m mypy && .venv/bin/lint-imports && "$PY" -m pytest -m "not stack and not llm and not chaos"; } >"$pure" 2>&1 &
+set -m # a process group for the second lane, so that it can be interrupted whole
+{
+    "$PY" -m mypy && .venv/bin/lint-imports && "$PY" -m pytest -m "not stack and not llm and not chaos"
+    pure=$?
+    # shellcheck disable=SC2086  # a list of words
+    "$PY" -m pytest --durations=10 -m "$SERVED" $SECOND && exit "$pure"
+} >"$second_log" 2>&1 &
 beside=$!
-trap 'kill "$beside" 2>/dev/null; rm -f "$pure"' EXIT
+set +m
+trap 'kill -INT -- "-$beside" 2>/dev/null && wait "$beside"; rm -f "$second_log"' EXIT
 trap 'exit 130' INT TERM
 
-served_failed=0
-"$PY" -m pytest --durations=10 -m "(stack or llm) and not chaos" || served_failed=$?
-pure_failed=0
-wait "$beside" || pure_failed=$?
-cat "$pure"
-if [ "$served_failed" != 0 ] || [ "$pure_failed" != 0 ]; then
-    echo "failed: with servers $served_failed, without $pure_failed (exit codes; 0 is good)" >&2
+first_failed=0
+# shellcheck disable=SC2086
+"$PY" -m pytest --durations=10 -m "$SERVED" $not_second || first_failed=$?
+second_failed=0
+wait "$beside" || second_failed=$?
+cat "$second_log"
+if [ "$first_failed" != 0 ] || [ "$second_failed" != 0 ]; then
+    echo "failed: first lane $first_failed, second lane $second_failed (exit codes; 0 is good)" >&2
     exit 1
 fi
