@@ -48,9 +48,18 @@ def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH, zeros:
     """
     if raw.count(b"[") + raw.count(b"{") > max_depth and not depth_within(raw, max_depth):
         _refuse_deep(raw, max_depth)
-    if b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
+    has_escapes = b"\\" in raw
+    if has_escapes and b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
         _refuse(raw, "nul", "a string holds the NUL character", "Remove it.", nul.start())
-    if _LONG_NUMBER in (digits_as_zeros(raw) if zeros is None else zeros) or _may_lack_members(raw, value):
+    written = orjson.dumps(value)
+    if written == raw:
+        return value
+    if (
+        # A member was dropped for its key: strings keep their colons when written again, unless one was escaped.
+        written.count(b":") != raw.count(b":")
+        or (has_escapes and _ESCAPED_COLON.search(raw))
+        or _LONG_NUMBER in (digits_as_zeros(raw) if zeros is None else zeros)
+    ):
         return _parse_exactly(raw)
     return value
 
@@ -70,14 +79,6 @@ def _encode(text: str) -> bytes:
     except UnicodeEncodeError as error:
         before = text[: error.start].encode()
         _refuse(before, "encoding", "a lone surrogate is not Unicode text", "Remove it.", len(before))
-
-
-def _may_lack_members(raw: bytes, value: Json) -> bool:
-    """Return whether a member may have been dropped for its key: colons that the value written again lacks.
-
-    Strings keep their colons when written again, unless one was escaped: then the exact parser decides.
-    """
-    return raw.count(b":") != orjson.dumps(value).count(b":") or _ESCAPED_COLON.search(raw) is not None
 
 
 class _DuplicateKeyError(Exception):
