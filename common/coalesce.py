@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from common.errors import InfrastructureError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -15,8 +17,10 @@ Result = TypeVar("Result")
 class Coalescer(Generic[Item, Result]):
     """Calls ``work`` with batches of at most ``most`` items, at most ``lanes`` batches at once.
 
-    ``work`` answers one result an item, in order. If it raises, every caller of that batch gets the error.
-    The task of a batch is owned here; a caller that is cancelled leaves its item in the batch.
+    ``work`` answers one result an item, in order. If it raises, every caller of that batch gets the error. Where it
+    is ``atomic``, leaving nothing behind when it raises, that holds for trouble of a server only: refused for its
+    data, a batch is tried again in halves, and only the culprit's caller gets the error. The task of a batch is
+    owned here; a caller that is cancelled leaves its item in the batch.
     """
 
     def __init__(
@@ -25,10 +29,12 @@ class Coalescer(Generic[Item, Result]):
         *,
         most: int = 128,
         lanes: int = 1,
+        atomic: bool = False,
     ) -> None:
         self._work = work
         self._most = most
         self._lanes = lanes
+        self._atomic = atomic
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -54,11 +60,19 @@ class Coalescer(Generic[Item, Result]):
         # One turn of the loop, so that whoever is ready in this turn joins.
         await asyncio.sleep(0)
         batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-        if not batch:
-            return
+        if batch:
+            await self._try(batch)
+
+    async def _try(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._work([item for item, _ in batch])
         except BaseException as error:
+            refused = isinstance(error, Exception) and not isinstance(error, InfrastructureError)
+            if self._atomic and refused and len(batch) > 1:
+                half = len(batch) // 2
+                await self._try(batch[:half])
+                await self._try(batch[half:])
+                return
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())

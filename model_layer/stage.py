@@ -5,9 +5,8 @@ answer before anything is made of it (P3). A copy that meets its twin in this pr
 a live lease elsewhere is parked until just after its end; one whose answer is stored is answered from it.
 """
 
-import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,7 +15,7 @@ import structlog
 from common.clock import Clock, system_clock
 from common.coalesce import Coalescer
 from common.contracts import Completion, FailedAnswer, Prompt, decode
-from common.errors import InfrastructureError, JobError, PoisonError, ProviderError
+from common.errors import JobError, PoisonError, ProviderError
 from common.failpoint import failpoint
 from common.kafka.consumer import Delivery
 from common.kafka.producer import Record
@@ -36,6 +35,7 @@ from model_layer.pricing import charge, reservation
 from model_layer.provider import Message, ModelAnswer, ModelRequest, Provider
 from model_layer.retry import UNBILLED_TRIES, aftermath
 from model_layer.routing import NoRoute, RoutePolicy, route
+from model_layer.settling import Settling
 from model_layer.slots import Slots
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,6 @@ _BUDGET_WAIT_S = 1.0
 # Larger ones save nothing more, and the planner joins their arrays by nested loops: 128 settle in twice the time of 64.
 _MICRO_BATCH = 64
 _LEASE_MARGIN_S = 0.2
-_SETTLE_BACKOFF_LAST_S = 2.0
 
 Key = tuple[UUID, str, int, int]
 
@@ -91,9 +90,10 @@ class ModelStage:
         self._metrics = metrics
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
-        self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(ledger.reserve, most=_MICRO_BATCH, lanes=2)
-        self._ledger = ledger
-        self._settling: Coalescer[Settlement, None] = Coalescer(self._settle_all, most=_MICRO_BATCH, lanes=2)
+        self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(
+            ledger.reserve, most=_MICRO_BATCH, lanes=2, atomic=True
+        )
+        self._settling = Settling(ledger, most=_MICRO_BATCH)
         self._deliveries: Once[Key, StageOutcome] = Once()
         self._calls: Once[Key, StageOutcome] = Once()
 
@@ -191,7 +191,7 @@ class ModelStage:
             return await self._call_failed(call, attempt, error)
         failpoint("model.after_call")
         usage = answer.usage
-        await self._settling.submit(
+        await self._settling.settle(
             Settlement(
                 ref=prompt,
                 attempt=attempt,
@@ -228,7 +228,7 @@ class ModelStage:
             successor = self._parked(again, body, not_before, f"{error.kind.value}: {error.message}")
         failpoint("model.after_failed_call")
         log.info("call failed", deployment=call.deployment.alias, kind=error.kind.value, retry=after.retry)
-        await self._settling.submit(
+        await self._settling.settle(
             Settlement(
                 ref=call.prompt,
                 attempt=attempt,
@@ -244,19 +244,6 @@ class ModelStage:
         if successor is not None:
             return Done("parked with its settlement")
         return _failed(call.prompt, attempt, error.kind.value, error.message)
-
-    async def _settle_all(self, items: Sequence[Settlement]) -> Sequence[None]:
-        """Settle, for as long as it takes: an answer that was paid for is never dropped for a server's trouble."""
-        delay_s = 0.1
-        while True:
-            try:
-                await self._ledger.settle(items)
-            except InfrastructureError as trouble:
-                log.warning("settle waits", trouble=str(trouble), items=len(items))
-                await asyncio.sleep(delay_s)
-                delay_s = min(_SETTLE_BACKOFF_LAST_S, delay_s * 2)
-            else:
-                return [None] * len(items)
 
     def _parked(self, prompt: Prompt, body: bytes, not_before: float | None, reason: str) -> ParkedMessage:
         return ParkedMessage(

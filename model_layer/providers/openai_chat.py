@@ -13,6 +13,7 @@ import orjson
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from common.errors import ProviderError
 from common.schema import PROFILES as SCHEMA_PROFILES
 from common.schema import SchemaProfile
 from model_layer.provider import FinishReason, ModelAnswer, ModelRequest, ProviderKind, ProviderSetup, Usage
@@ -24,6 +25,7 @@ from model_layer.providers.schema_wording import WHOLE, Wording, word_schema
 log = structlog.get_logger(__name__)
 
 _MOST_TOLD: Final = 20
+_MOST_TOKENS: Final = 2**31 - 1
 _PATH = "/chat/completions"
 _REASONS: Mapping[str, FinishReason] = {
     "stop": FinishReason.STOP,
@@ -149,6 +151,18 @@ def decode(
     ``requested_model`` stands in where a server does not say which model it served; ``received_at_s`` (Unix
     time) is what a Retry-After date is counted from where the answer has no date of its own.
     """
+    try:
+        return _decoded(status, headers, body, requested_model, latency_ms, received_at_s)
+    except ProviderError:
+        raise
+    except Exception as surprise:  # whatever a server thought of: the answer is paid for, and is kept
+        log.exception("answer not understood", status=status)
+        raise unusable(f"the answer cannot be read ({type(surprise).__name__})", headers, body) from surprise
+
+
+def _decoded(
+    status: int, headers: Mapping[str, str], body: bytes, requested_model: str, latency_ms: float, received_at_s: float
+) -> ModelAnswer:
     if status != 200:
         raise decode_failure(status, headers, body, received_at_s)
     content = loaded(body)
@@ -207,7 +221,10 @@ def _detail(usage: Mapping[str, Any], table: str, key: str) -> int:
 
 
 def _count(written: object) -> int | None:
-    return written if isinstance(written, int) and not isinstance(written, bool) and written >= 0 else None
+    """A number of tokens; what no answer can have is no count."""
+    if not isinstance(written, int) or isinstance(written, bool):
+        return None
+    return written if 0 <= written <= _MOST_TOKENS else None
 
 
 def _schema_profile(profile: Profile, options: OpenAIChatOptions) -> SchemaProfile | None:

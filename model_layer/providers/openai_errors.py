@@ -120,7 +120,7 @@ def _error_object(content: object) -> Mapping[str, Any]:
 
 
 def _kind(status: int, error: Mapping[str, Any], code: str | None) -> ProviderErrorKind:
-    if code in _STOP_CODES or error.get("type") in _STOP_CODES:
+    if code in _STOP_CODES or _identifier(error.get("type")) in _STOP_CODES:
         return ProviderErrorKind.QUOTA
     if status == 200:
         number = error.get("code")

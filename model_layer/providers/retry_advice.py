@@ -46,6 +46,6 @@ def _unix_time(written: str | None) -> float | None:
         return None
     try:
         moment = parsedate_to_datetime(written)
-    except (ValueError, TypeError, IndexError):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -92,7 +92,14 @@ def test_what_other_servers_do_differently_is_understood() -> None:
 
 @pytest.mark.parametrize(
     "usage",
-    [{}, {"prompt_tokens": 1}, {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": True}, 3],
+    [
+        {},
+        {"prompt_tokens": 1},
+        {"prompt_tokens": -1, "completion_tokens": 1},
+        {"prompt_tokens": True},
+        3,
+        {"prompt_tokens": 2**31, "completion_tokens": 1},
+    ],
 )
 def test_p3_a_usage_that_does_not_say_enough_is_unknown_not_zero(usage: object) -> None:
     assert decode(200, {}, _bytes({**_completion(), "usage": usage})).usage is None
@@ -270,6 +277,9 @@ PLACES = [
     ("model",),
     ("id",),
     ("error",),
+    ("error", "type"),
+    ("error", "code"),
+    ("error", "param"),
 ]
 
 
@@ -278,6 +288,8 @@ def test_whatever_stands_anywhere_in_a_body_it_is_an_answer_or_a_provider_error(
     place: tuple[str | int, ...], value: object, status: int
 ) -> None:
     body = _completion()
+    if place[0] == "error":
+        body["error"] = {}
     target: Any = body
     for part in place[:-1]:
         target = target[part]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from common.coalesce import Coalescer
+from common.errors import DatabaseUnavailable
 
 
 async def test_calls_that_come_together_go_together() -> None:
@@ -67,3 +68,31 @@ async def test_a_cancelled_caller_leaves_its_neighbours_alone() -> None:
     assert await staying == 2
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_of_an_atomic_batch_refused_for_its_data_only_the_culprit_fails() -> None:
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        if 3 in items:
+            raise ValueError("3 cannot be stored")
+        return items
+
+    coalescer = Coalescer(work, most=8, atomic=True)
+    results = await asyncio.gather(*(coalescer.submit(n) for n in range(8)), return_exceptions=True)
+
+    assert [n for n, result in enumerate(results) if result != n] == [3]
+    assert isinstance(results[3], ValueError)
+
+
+async def test_a_servers_trouble_is_not_tried_again_in_halves() -> None:
+    batches = 0
+
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        nonlocal batches
+        batches += 1
+        raise DatabaseUnavailable("away")
+
+    coalescer = Coalescer(work, most=8, atomic=True)
+    results = await asyncio.gather(*(coalescer.submit(n) for n in range(8)), return_exceptions=True)
+
+    assert batches == 1
+    assert all(isinstance(result, DatabaseUnavailable) for result in results)

@@ -25,6 +25,7 @@ FRIDAY_NOON_S = 1_795_176_000.0  # 2026-11-20 12:00:00 UTC
         ({"retry-after": "-3"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "tomorrow"}, None),
+        ({"retry-after": "1 Jan 99999999999 00:00:00"}, None),
         ({"retry-after": "Fri, 99 Nov 2026 12:00:30 GMT"}, None),
     ],
 )
