@@ -99,7 +99,7 @@ class WorkConsumer:
                 record.offset,
                 record.key,
                 record.value,
-                tuple(record.headers),
+                tuple((name, value or b"") for name, value in record.headers),  # Kafka has headers without a value
             )
             for records in found.values()
             for record in records

@@ -51,7 +51,7 @@ class PublicReader:
                 record.offset,
                 record.key.decode(errors="replace") if record.key is not None else None,
                 record.value or b"",
-                {name: value.decode(errors="replace") for name, value in record.headers},
+                {name: (value or b"").decode(errors="replace") for name, value in record.headers},
             )
             for records in found.values()
             for record in records

@@ -7,6 +7,7 @@ discarded goes on from the ledger, as any job does whose message is lost; to end
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -107,6 +108,7 @@ async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, sha
 
     A redelivery is counted, and not told again. Unless ``told``, none is.
     """
+    letters = [replace(letter, reason=_storable(letter.reason)) for letter in letters]
     records = []
     for letter in letters:
         place = fingerprint(letter.topic, letter.partition, letter.offset, letter.value)
@@ -119,7 +121,7 @@ async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, sha
             letter.job_id,
             letter.key,
             letter.value,
-            orjson.dumps([[name, _text(value)] for name, value in letter.headers]).decode(),
+            orjson.dumps([[_storable(name), _text(value)] for name, value in letter.headers]).decode(),
             letter.reason,
             letter.exception,
             place,
@@ -289,11 +291,18 @@ def _hold_id(job_id: UUID, topic: str, partition: int, offset: int) -> UUID:
     return derive(job_id, f"dead-letter:{topic}:{partition}:{offset}")
 
 
+def _storable(text: str) -> str:
+    """Return ``text`` as Postgres takes it: without NUL or lone surrogates."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
 def _text(value: bytes) -> Any:
     try:
-        return value.decode()
+        if b"\x00" not in value:
+            return value.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
+        pass
+    return {"base64": base64.b64encode(value).decode()}
 
 
 def _bytes(value: Any) -> bytes:

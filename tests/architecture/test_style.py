@@ -15,7 +15,7 @@ ISOLATION_POINTS = {
     "common/runner.py": "one stage's bug sets one message aside, not the consumer",
     "ingestion/app.py": "one request's bug is logged and answered, and does not spread",
     "ingestion/group_commit.py": "a batch that fails for its data is bisected",
-    "model_layer/stage.py": "a bug in one call is recorded with its attempt",
+    "model_layer/providers/openai_chat.py": "an odd answer is paid for, and is kept with its attempt",
     "persistence/reconciler/reconciler.py": "a look that fails must not end the service that carries it",
     "persistence/relay/sessions.py": "closing a broken session must not hide why it broke",
 }

@@ -1,5 +1,7 @@
 """Dead letters on real Postgres: kept with their bytes, dealt with once, and sent again under their own identity."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -61,6 +63,19 @@ async def test_p6_a_letter_keeps_its_bytes_and_headers_and_holds_its_job(pool: P
     assert (found.key, found.value) == (str(job.job_id).encode(), b"\xff garbage")
     assert found.headers == (TRACE, ("binary", b"\xff\x00"))
     assert await hold_reason(pool, job) == "dead letter: no message"
+
+
+async def test_p6_a_letter_is_kept_whatever_its_headers_and_reason_hold(pool: Pool) -> None:
+    (job,) = await submitted(pool)
+    headers = (("count", (5).to_bytes(8, "big")), ("empty", b""), ("na\x00me", b"x"))
+
+    await parking_of(pool).set_aside([replace(letter(job), headers=headers, reason="no\x00 \udc80 message")])
+
+    (listed,) = await letters_of(pool).letters(LetterFilter(job_id=job.job_id), before=None, limit=10)
+    found = await letters_of(pool).letter(listed.letter_id)
+    assert found is not None
+    assert found.headers == (("count", (5).to_bytes(8, "big")), ("empty", b""), ("na\N{REPLACEMENT CHARACTER}me", b"x"))
+    assert found.reason == "no\N{REPLACEMENT CHARACTER} ? message"
 
 
 async def test_a_redelivery_is_counted_and_other_content_at_the_same_place_is_another_letter(pool: Pool) -> None:
