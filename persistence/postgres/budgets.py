@@ -70,9 +70,12 @@ update jobs set budget_nanos = $5 where id = $3::text::uuid and tenant_id = $1
 """
 
 
-async def lock_budgets(lent: Connection, scopes: Collection[Scope], ids: Collection[int]) -> None:
-    """Lock the budgets of these scopes, and those of these ids, in id order."""
-    await lent.execute(_LOCK, *_columns(scopes), sorted(ids))
+async def lock_budgets(lent: Connection, scopes: Collection[Scope], ids: Collection[int]) -> list[int]:
+    """Lock the budgets of these scopes, and those of these ids, in id order; return which those are.
+
+    Read and write only these: another that comes meanwhile is not locked.
+    """
+    return [row["id"] for row in await lent.fetch(_LOCK, *_columns(scopes), sorted(ids))]
 
 
 async def present_budgets(

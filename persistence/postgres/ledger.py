@@ -159,8 +159,8 @@ class PostgresLedger:
             attempts = _attempts_by_key(await lent.fetch(_ATTEMPTS, job_ids))
             scopes = {scope for item in items for scope in scopes_of(item)}
             charged = {b for rows in attempts.values() for row in rows.values() for b in row.budget_ids}
-            await lock_budgets(lent, scopes, charged)
-            budgets, at = await present_budgets(lent, scopes, charged)
+            locked = await lock_budgets(lent, scopes, charged)
+            budgets, at = await present_budgets(lent, (), locked)
             facts = {
                 row["id"]: JobFacts(JobState(row["state"]), row["expired"], row["held"], row["paused"]) for row in jobs
             }

@@ -213,8 +213,8 @@ async def give_up(pool: Pool, attempts: Sequence[AttemptRef], *, dead_s: float) 
         if not rows:
             return 0
         charged = {budget for row in rows for budget in row["budget_ids"]}
-        await lock_budgets(lent, (), charged)
-        budgets, at = await present_budgets(lent, (), charged)
+        locked = await lock_budgets(lent, (), charged)
+        budgets, at = await present_budgets(lent, (), locked)
         by_id = {budget.budget_id: budget for budget in budgets}
         for row in rows:
             for budget_id in row["budget_ids"]:
