@@ -1,7 +1,6 @@
-"""Ports: what the stages need of what lives in Postgres, as protocols. ``persistence`` implements them.
+"""Ports: what the stages need of Postgres, as protocols that ``persistence`` implements; composition roots bind them.
 
-Only composition roots bind the two. Every method may raise DatabaseUnavailable, after which the caller waits
-and repeats: each effect is guarded by a unique key, so repeating is safe.
+Every method may raise DatabaseUnavailable; its caller waits and repeats, which is safe: each effect has a unique key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -338,6 +337,8 @@ class JobStore(Protocol):
     """Accepts, shows and cancels jobs. Everything is the tenant's own; another's is not there."""
 
     async def submit(self, submissions: Sequence[Submission]) -> Sequence[SubmitResult]: ...
+
+    async def claimed(self, claim: IdempotencyClaim) -> SubmitResult | None: ...
 
     async def job(self, tenant_id: str, job_id: UUID) -> JobView | None: ...
 

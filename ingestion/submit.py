@@ -96,9 +96,12 @@ class SubmitRoutes:
             body = await read_body(scope, receive, limit=self._job_bytes, too_large=self._input_too_large, share=share)
             if body is None:
                 return None
-            admitted = await self._admitted(body, repeatable=key is not None)
-            job = _new_job(uuid7(), principal, admitted, _traceparent(headers))
-            claim = _claim(principal, key, b"job", body, job.job_id)
+            claim = _claim(principal, key, b"job", body, job_id := uuid7())
+            try:
+                admitted = await self._admitted(body, repeatable=key is not None)
+            except RequestError as refusal:
+                return await self._repeated_job(principal, await self._accepted_before(claim, refusal))
+            job = _new_job(job_id, principal, admitted, _traceparent(headers))
             del body, admitted  # the input is a copy, and may be 16 MiB
             result = await self._commit.submit(Submission((job,), claim))
         if result.kind is SubmitKind.CREATED:
@@ -120,7 +123,10 @@ class SubmitRoutes:
             batch_id = uuid7()
             admit_one = partial(self._admitted, repeatable=key is not None)
             claim = _claim(principal, key, b"batch", body, batch_id)
-            admitted = await admit_batch(body, form, admit_one, most_jobs=self._limits.batch_jobs)
+            try:
+                admitted = await admit_batch(body, form, admit_one, most_jobs=self._limits.batch_jobs)
+            except RequestError as refusal:
+                return await self._repeated_batch(principal, await self._accepted_before(claim, refusal))
             del body  # the inputs are copies; it may be 64 MiB
             traceparent = _traceparent(headers)
             jobs = tuple(
@@ -147,6 +153,27 @@ class SubmitRoutes:
     def _admit(self, body: bytes, repeatable: bool) -> AdmittedJob:
         limit = self._limits.input_bytes
         return admit(body, self._catalogue, now=self._now(), input_limit=limit, repeatable=repeatable)
+
+    async def _accepted_before(self, claim: IdempotencyClaim | None, refusal: RequestError) -> SubmitResult:
+        """Return what a refused body repeats: recipes and limits may have changed since. Else raises the refusal."""
+        found = None
+        if claim is not None:
+            try:
+                found = await self._jobs.claimed(claim)
+            except DatabaseUnavailable as error:
+                raise refuse("storage_unavailable", "Whether it was accepted before cannot be seen.") from error
+        if found is None or found.kind is not SubmitKind.REPEATED:
+            raise refusal
+        return found
+
+    async def _repeated_batch(self, principal: Principal, result: SubmitResult) -> Answer:
+        try:
+            view = await self._jobs.batch(principal.tenant_id, result.target_id)
+        except DatabaseUnavailable as error:
+            raise refuse("storage_unavailable", "The batch was accepted before; ask again for it.") from error
+        if view is None:
+            raise refuse("not_found", "The batch of this Idempotency-Key is no longer kept.")
+        return _batch_answer(view.batch_id, view.total, replayed=True)
 
     async def _repeated_job(self, principal: Principal, result: SubmitResult) -> Answer:
         _refuse_conflict(result)

@@ -9,11 +9,11 @@ import asyncpg
 import orjson
 
 from common.failpoint import failpoint
-from common.ports import AttemptView, BatchView, JobView, Submission, SubmitResult
+from common.ports import AttemptView, BatchView, IdempotencyClaim, JobView, Submission, SubmitResult
 from persistence.postgres.control import Records, cancel_jobs, lock_jobs
 from persistence.postgres.pool import Pool, connection, transaction
 from persistence.postgres.states import LANE_OF_NUMBER, AttemptState, JobState, StepState, VerdictCode
-from persistence.postgres.submit import submit
+from persistence.postgres.submit import claimed, submit
 from persistence.postgres.wake import PUBLIC_TOKEN, notify
 
 # Cancelled and expired jobs may have calls in flight, which are charged when they settle: their sums are live too.
@@ -77,6 +77,10 @@ class PostgresJobStore:
     async def submit(self, submissions: Sequence[Submission]) -> Sequence[SubmitResult]:
         """Accept all of them in one transaction."""
         return await submit(self._pool, submissions, self._shards)
+
+    async def claimed(self, claim: IdempotencyClaim) -> SubmitResult | None:
+        """Return what a submission by this key would repeat, or None."""
+        return await claimed(self._pool, claim)
 
     async def job(self, tenant_id: str, job_id: UUID) -> JobView | None:
         """Return one job with its output, or None."""

@@ -9,7 +9,7 @@ from common.contracts import Step
 from common.failpoint import failpoint
 from common.ids import shard_of
 from common.pipeline import STEPS_OF
-from common.ports import NewJob, Submission, SubmitKind, SubmitResult
+from common.ports import IdempotencyClaim, NewJob, Submission, SubmitKind, SubmitResult
 from persistence.postgres.pool import Connection, Pool, connection
 from persistence.postgres.states import LANE_NUMBER
 from persistence.postgres.wake import notify, steps_token
@@ -29,6 +29,18 @@ _SUBMIT = (
     "$17::text[], $18::text[], $19::bytea[], $20::text[], $21::uuid[], $22::smallint[], $23::smallint[],"
     "$24::bytea[], $25::uuid[])"
 )
+
+
+async def claimed(pool: Pool, claim: IdempotencyClaim) -> SubmitResult | None:
+    """Return what was accepted under this key before, or None."""
+    async with connection(pool) as lent:
+        row = await lent.fetchrow(
+            "select body_hash, target_id from idempotency where tenant_id = $1 and key = $2", claim.tenant_id, claim.key
+        )
+    if row is None:
+        return None
+    kind = SubmitKind.REPEATED if row["body_hash"] == claim.body_hash else SubmitKind.CONFLICT
+    return SubmitResult(kind, row["target_id"])
 
 
 def first_step(job: NewJob) -> Step:

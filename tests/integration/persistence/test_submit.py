@@ -47,6 +47,19 @@ async def test_p7_the_same_key_and_body_is_the_same_job(pool: Pool) -> None:
     assert await pool.fetchval("select count(*) from jobs") == 1
 
 
+async def test_p7_what_a_key_stands_for_can_be_seen_without_submitting(pool: Pool) -> None:
+    first, other = claimed("k", b"a"), claimed("k", b"b")
+    assert first.claim is not None
+    assert other.claim is not None
+    assert await store(pool).claimed(first.claim) is None
+    [created] = await store(pool).submit([first])
+
+    found = [await store(pool).claimed(claim) for claim in (first.claim, other.claim)]
+
+    assert [each.kind if each else None for each in found] == [SubmitKind.REPEATED, SubmitKind.CONFLICT]
+    assert {each.target_id if each else None for each in found} == {created.target_id}
+
+
 async def test_p7_keys_of_two_tenants_are_two_keys(pool: Pool) -> None:
     results = await store(pool).submit([claimed("k", b"a", "one"), claimed("k", b"a", "two")])
     assert [r.kind for r in results] == [SubmitKind.CREATED, SubmitKind.CREATED]

@@ -11,6 +11,7 @@ from common.errors import DatabaseUnavailable
 from common.ports import (
     AttemptView,
     BatchView,
+    IdempotencyClaim,
     JobView,
     NewJob,
     Principal,
@@ -100,6 +101,15 @@ class MemoryJobs:
         if submission.batch_id is not None:
             self.batches[submission.batch_id] = (submission.jobs[0].tenant_id, len(submission.jobs))
         return SubmitResult(SubmitKind.CREATED, target)
+
+    async def claimed(self, claim: IdempotencyClaim) -> SubmitResult | None:
+        if self.trouble is not None:
+            raise self.trouble
+        standing = self.claims.get((claim.tenant_id, claim.key))
+        if standing is None:
+            return None
+        kind = SubmitKind.REPEATED if standing[0] == claim.body_hash else SubmitKind.CONFLICT
+        return SubmitResult(kind, standing[1])
 
     def end(self, job_id: UUID, state: str = "succeeded") -> None:
         self.states[job_id] = state

@@ -9,7 +9,9 @@ import pytest
 from multidict import CIMultiDictProxy
 
 from common.errors import DatabaseUnavailable
+from ingestion.admission import AdmittedJob
 from ingestion.models import BatchAccepted, JobAccepted, ProblemDocument
+from ingestion.problems import refuse
 from tests.unit.ingestion.doubles import OTHER_SECRET, READER_SECRET, SECRET
 from tests.unit.ingestion.harness import Api, running_api
 
@@ -205,6 +207,30 @@ async def test_a_batch_is_accepted_with_the_ids_of_its_jobs_in_order(api: Api) -
     assert {job.batch_id for job in api.jobs.kept.values()} == {accepted.id}
     assert first == second
     assert second_headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize(("path", "body"), [("/api/v1/jobs", JOB), ("/api/v1/batches", [JOB, JOB])])
+async def test_p7_what_was_accepted_is_repeated_though_it_would_be_refused_today(
+    api: Api, monkeypatch: pytest.MonkeyPatch, path: str, body: object
+) -> None:
+    headers = {**JSON, "idempotency-key": "order 18"}
+    _, _, first = await post(api, path, json.dumps(body), headers)
+
+    def gone(*_: object, **__: object) -> AdmittedJob:
+        raise refuse("unknown_recipe", "It was there yesterday.")
+
+    monkeypatch.setattr("ingestion.submit.admit", gone)
+    status, second_headers, second = await post(api, path, json.dumps(body), headers)
+    other = await post(api, path, json.dumps(body), {**headers, "idempotency-key": "order 19"})
+    changed = await post(api, path, json.dumps(body) + " ", headers)
+
+    assert (status, second["id"], second_headers["idempotency-replayed"]) == (202, first["id"], "true")
+    assert second.get("jobs") == first.get("jobs")
+    is_problem(other, 422, "unknown_recipe")
+    is_problem(changed, 422, "unknown_recipe")
+
+    api.jobs.trouble = DatabaseUnavailable("away")
+    is_problem(await post(api, path, json.dumps(body), headers), 503, "storage_unavailable")
 
 
 async def test_a_batch_has_limits(api: Api) -> None:
