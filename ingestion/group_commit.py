@@ -26,6 +26,10 @@ _QUEUE_JOBS: Final = 20_000
 _QUEUE_BYTES: Final = 128 << 20
 _IN_FLIGHT: Final = 2
 _FLUSH_TIMEOUT_S: Final = 15.0
+# A large batch is one statement that may take the store a minute.
+_LARGE_JOBS: Final = 1_000
+_LARGE_BYTES: Final = 8 << 20
+_LARGE_MORE_S: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +39,11 @@ class _Waiting:
     submission: Submission
     size_bytes: int
     done: asyncio.Future[SubmitResult]
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        claim = self.submission.claim
+        return (claim.tenant_id, claim.key) if claim else None
 
 
 class GroupCommit:
@@ -59,6 +68,7 @@ class GroupCommit:
         self._jobs = 0
         self._bytes = 0
         self._flushes: set[asyncio.Task[None]] = set()
+        self._keys_under_way: set[tuple[str, str]] = set()
         self._kick_due = False
         self._closed = False
         self._sizes = Histogram(
@@ -120,8 +130,8 @@ class GroupCommit:
 
     def _kick(self) -> None:
         self._kick_due = False
-        while self._queue and len(self._flushes) < self._most_in_flight:
-            task = asyncio.create_task(self._flush(self._take()), name="group-commit")
+        while self._queue and len(self._flushes) < self._most_in_flight and (batch := self._take()):
+            task = asyncio.create_task(self._flush(batch), name="group-commit")
             self._flushes.add(task)
             task.add_done_callback(self._flushed)
 
@@ -130,10 +140,15 @@ class GroupCommit:
         self._kick()
 
     def _take(self) -> list[_Waiting]:
+        """Return what goes next. A repetition of what is under way waits for it here, not for its lock with others."""
         taken: list[_Waiting] = []
+        deferred: list[_Waiting] = []
         jobs = size_bytes = 0
-        while self._queue and len(taken) < _MOST_SUBMISSIONS:
+        while self._queue and len(taken) + len(deferred) < _MOST_SUBMISSIONS:
             head = self._queue[0]
+            if head.key in self._keys_under_way:
+                deferred.append(self._queue.popleft())
+                continue
             jobs += len(head.submission.jobs)
             size_bytes += head.size_bytes
             if taken and (jobs > _MOST_SUBMISSIONS or size_bytes > _MOST_BYTES):
@@ -141,23 +156,29 @@ class GroupCommit:
             taken.append(self._queue.popleft())
             self._jobs -= len(head.submission.jobs)
             self._bytes -= head.size_bytes
+        self._queue.extendleft(reversed(deferred))
+        self._keys_under_way |= _keys(taken)
         return taken
 
     async def _flush(self, batch: list[_Waiting]) -> None:
         started = monotonic_clock()
         self._sizes.observe(len(batch))
-        await self._commit(batch)
+        try:
+            await self._commit(batch)
+        finally:
+            self._keys_under_way -= _keys(batch)
         self._seconds.observe(monotonic_clock() - started)
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
+        seconds = self._timeout_s + (_LARGE_MORE_S if _is_large(batch) else 0.0)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(seconds):
                 results = await self._store.submit([waiting.submission for waiting in batch])
             failpoint("ingestion.before_answer")
         except InfrastructureError as error:
             _fail(batch, error)
         except TimeoutError:
-            _fail(batch, DatabaseUnavailable(f"no answer to a commit within {self._timeout_s:.0f} s"))
+            _fail(batch, DatabaseUnavailable(f"no answer to a commit within {seconds:.0f} s"))
         except Exception as error:  # noqa: BLE001 - isolation point: the store refused the data of some submission
             if len(batch) == 1:
                 _fail(batch, error)
@@ -171,6 +192,15 @@ class GroupCommit:
             for waiting, result in zip(batch, results, strict=True):
                 if not waiting.done.done():
                     waiting.done.set_result(result)
+
+
+def _keys(batch: Sequence[_Waiting]) -> set[tuple[str, str]]:
+    return {waiting.key for waiting in batch if waiting.key is not None}
+
+
+def _is_large(batch: Sequence[_Waiting]) -> bool:
+    jobs = sum(len(waiting.submission.jobs) for waiting in batch)
+    return jobs > _LARGE_JOBS or sum(waiting.size_bytes for waiting in batch) > _LARGE_BYTES
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

@@ -1,6 +1,7 @@
 """Neighbours share a commit; nobody pays for a neighbour's fault."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from common.contracts import Lane
 from common.errors import DatabaseUnavailable, RequestError
 from common.ids import uuid7
-from common.ports import NewJob, Submission, SubmitKind
+from common.ports import IdempotencyClaim, NewJob, Submission, SubmitKind
 from ingestion.group_commit import GroupCommit
 from tests.unit.ingestion.doubles import MemoryJobs
 
@@ -18,6 +19,11 @@ def submission(text: bytes = b"{}", jobs: int = 1) -> Submission:
     return Submission(
         tuple(NewJob(uuid7(), "acme", "greet@1.0.0", "hash", "greet", Lane.STANDARD, text) for _ in range(jobs))
     )
+
+
+def keyed(key: str) -> Submission:
+    made = submission()
+    return replace(made, claim=IdempotencyClaim("acme", key, b"hash", made.jobs[0].job_id))
 
 
 def commit_over(store: MemoryJobs, **options: Any) -> GroupCommit:
@@ -49,6 +55,24 @@ async def test_what_arrives_during_a_commit_goes_with_the_next() -> None:
 
     assert store.flushes == [1, 500, 200]
     assert store.most_at_once == 1
+
+
+async def test_a_repetition_of_what_is_under_way_holds_nobody_up() -> None:
+    store = MemoryJobs()
+    store.gate.clear()
+    commit = commit_over(store, in_flight=2)
+    first = asyncio.create_task(commit.submit(keyed("k")))
+    await asyncio.sleep(0.01)
+    again, neighbour = asyncio.create_task(commit.submit(keyed("k"))), asyncio.create_task(commit.submit(submission()))
+    await asyncio.sleep(0.01)
+    assert store.flushes == [1, 1]
+
+    store.gate.set()
+    results = await asyncio.gather(first, again, neighbour)
+
+    assert [result.kind for result in results] == [SubmitKind.CREATED, SubmitKind.REPEATED, SubmitKind.CREATED]
+    assert results[0].target_id == results[1].target_id
+    assert store.flushes == [1, 1, 1]
 
 
 async def test_only_so_many_commits_are_under_way() -> None:
