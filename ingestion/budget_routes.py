@@ -114,7 +114,7 @@ async def show_usage(
     """Return sums over ended calls: your tenant's; for operators all tenants', or one's."""
     today = datetime.now(UTC).date()
     begins, ends = first or (last or today).replace(day=1), last or today
-    if not begins <= ends <= begins + LONGEST_USAGE:
+    if not timedelta() <= ends - begins <= LONGEST_USAGE:
         fault = parameter_fault("from", f"must be before 'to', by at most {LONGEST_USAGE.days} days")
         raise refuse("invalid_parameter", "These days cannot be summed.", faults=[fault])
     groups = frozenset(UsageGroup(name) for name in group_by.split(",") if name)

@@ -25,6 +25,7 @@ from common.recipes import RecipeCatalogue, from_bundle
 SECRET = "hr_" + "a" * 43
 OTHER_SECRET = "hr_" + "b" * 43
 READER_SECRET = "hr_" + "c" * 43
+OPERATOR_SECRET = "hr_" + "d" * 43
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 _MANIFEST = """
@@ -221,6 +222,7 @@ class MemoryKeys:
             SECRET: Principal("acme", "k1", frozenset({"jobs", "recipes"})),
             OTHER_SECRET: Principal("other", "k2", frozenset({"jobs"})),
             READER_SECRET: Principal("acme", "k3", frozenset({"recipes"})),
+            OPERATOR_SECRET: Principal("acme", "k4", frozenset({"jobs", "operator"})),
         }
     )
 

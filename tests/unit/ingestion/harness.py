@@ -17,6 +17,7 @@ from ingestion.longpoll import LongPolls
 from ingestion.servicehealth import ServiceHealth
 from ingestion.services import Opening, Services
 from ingestion.submit import Limits, SubmitRoutes
+from tests.unit.ingestion.columns import Columns
 from tests.unit.ingestion.doubles import NOW, SECRET, MemoryJobs, MemoryKeys, MemorySearch, catalogue
 
 LIMITS = Limits(input_bytes=4096, request_bytes=256 * 1024, batch_jobs=20)
@@ -65,7 +66,10 @@ async def running_api(*, limits: Limits = LIMITS, opened: bool = True) -> AsyncI
     )
     opening = Opening()
     if opened:
-        opening.open(Services(ring, jobs, submit, polls, recipes, search))
+        columns = Columns()
+        opening.open(
+            Services(ring, jobs, submit, polls, recipes, search, None, columns, columns, columns, columns, columns)
+        )
     health = Health()
     metrics = HttpMetrics(registry)
     door = Door(

@@ -1,0 +1,30 @@
+"""Values that no column of Postgres can take are refused at the door, named, and are never a 500."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.ingestion.doubles import OPERATOR_SECRET
+from tests.unit.ingestion.harness import Api
+
+OPERATOR = {"authorization": f"Bearer {OPERATOR_SECRET}"}
+
+
+async def ask(api: Api, method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
+    url = f"{api.url}/api/v1/{path}"
+    async with api.client.request(method, url, headers=OPERATOR, **options) as response:
+        return response.status, await response.json(content_type=None)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("from=9999-12-01&to=9999-12-31", 200),
+        ("from=0001-01-01&to=0001-01-01", 200),
+        ("from=0001-01-01&to=9999-12-31", 422),
+        ("from=9999-12-31&to=0001-01-01", 422),
+        ("to=9999-12-31", 200),
+    ],
+)
+async def test_usage_of_the_first_and_last_days_there_are(api: Api, query: str, status: int) -> None:
+    assert (await ask(api, "GET", f"usage?{query}"))[0] == status
