@@ -1,16 +1,29 @@
 """What the API takes and gives about money and control, as models: budgets, usage, operations on many jobs."""
 
-from datetime import date, datetime
-from typing import Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from common.contracts import Lane
 from common.control_ports import Action, BudgetScope, UsageGroup, Window
 from ingestion.models import JobState
 
 _USD = r"^-?\d+\.\d{9}$"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise PydanticCustomError("time_without_offset", "needs an offset, such as Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("time_out_of_range", "must be within the years 1 to 9999 of UTC") from None
+
+
+_Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class _Model(BaseModel):
@@ -95,8 +108,8 @@ class OperationFilter(_Model):
     lane: Lane | None = None
     batch_id: UUID | None = None
     tag: str | None = Field(default=None, min_length=1, max_length=64)
-    created_before: datetime | None = Field(default=None, description="RFC 3339 with offset")
-    created_after: datetime | None = Field(default=None, description="RFC 3339 with offset")
+    created_before: _Moment | None = Field(default=None, description="RFC 3339 with offset")
+    created_after: _Moment | None = Field(default=None, description="RFC 3339 with offset")
 
 
 class OperationRequest(_Model):

@@ -1,6 +1,5 @@
 """What is done to jobs: pause, resume and retry of one, and actions on batches and filters in the background."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -108,14 +107,6 @@ async def begin_operation(request: Request, services: Bound, principal: JobsKey)
     if not conditions:
         fault = Fault("/filter", "needs at least one condition; created_before can mean everything")
         raise refuse("invalid_request_body", "An operation on every job is refused.", faults=[fault])
-    for name in ("created_before", "created_after"):
-        moment: datetime | None = conditions.get(name)
-        if moment is None:
-            continue
-        if moment.tzinfo is None:
-            fault = Fault(f"/filter/{name}", "needs an offset, such as Z")
-            raise refuse("invalid_request_body", "A time is ambiguous.", faults=[fault])
-        conditions[name] = moment.astimezone(UTC)
     if given.lane is not None:
         conditions["lane"] = given.lane.value
     return await _begin(services, principal.tenant_id, body.action, JobFilter(**conditions))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.ingestion.columns import told
 from tests.unit.ingestion.doubles import OPERATOR_SECRET
 from tests.unit.ingestion.harness import Api
 
@@ -28,3 +29,23 @@ async def ask(api: Api, method: str, path: str, **options: Any) -> tuple[int, di
 )
 async def test_usage_of_the_first_and_last_days_there_are(api: Api, query: str, status: int) -> None:
     assert (await ask(api, "GET", f"usage?{query}"))[0] == status
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "2026-01-01T00:00:00", "tomorrow"]
+)
+@pytest.mark.parametrize("name", ["created_before", "created_after"])
+async def test_a_time_that_utc_does_not_have_is_refused(api: Api, name: str, moment: str) -> None:
+    body = {"action": "cancel", "filter": {name: moment}}
+
+    status, problem = await ask(api, "POST", "operations", json=body)
+
+    assert (status, problem["code"], told(problem)) == (422, "invalid_request_body", [f"/filter/{name}"])
+
+
+async def test_times_of_a_filter_are_told_in_utc(api: Api) -> None:
+    body = {"action": "cancel", "filter": {"created_before": "2026-01-01T00:00:00+02:00"}}
+
+    status, operation = await ask(api, "POST", "operations", json=body)
+
+    assert (status, operation["filter"]["created_before"]) == (202, "2025-12-31T22:00:00+00:00")
