@@ -32,7 +32,7 @@ async def list_dead_letters(
     state: Annotated[LetterState | None, Query(description="default: open")] = LetterState.OPEN,
     stage: Annotated[str | None, Query(min_length=1, max_length=50)] = None,
     job_id: UUID | None = None,
-    before: Annotated[int | None, Query(ge=1, description="next_before of the previous page")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="next_before of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """Return messages that were set aside, without their contents. Each keeps its job on hold while it is open."""

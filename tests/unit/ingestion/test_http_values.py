@@ -49,3 +49,20 @@ async def test_times_of_a_filter_are_told_in_utc(api: Api) -> None:
     status, operation = await ask(api, "POST", "operations", json=body)
 
     assert (status, operation["filter"]["created_before"]) == (202, "2025-12-31T22:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (f"dead-letters?before={2**63}", "before"),
+        ("dead-letters?before=" + "9" * 5000, "before"),
+        (f"dead-letters/{2**63}", "letter_id"),
+        (f"budgets?after={2**63}", "after"),
+        (f"errors?hours={2**63}", "hours"),
+        (f"jobs?limit={2**63}", "limit"),
+    ],
+)
+async def test_a_number_beyond_its_column_is_refused(api: Api, path: str, name: str) -> None:
+    status, problem = await ask(api, "GET", path)
+
+    assert (status, problem["code"], told(problem)) == (422, "invalid_parameter", [name])
