@@ -5,6 +5,7 @@ from typing import Final
 
 NANOS_PER_USD: Final = 10**9
 _MOST_USD: Final = 1_000_000_000
+_LEAST_USD: Final = Decimal("1e-9")
 _LONGEST: Final = 64
 _EXACT: Final = Context(prec=2 * _LONGEST)
 
@@ -20,7 +21,7 @@ def nanos_from_usd(text: str) -> int:
     if not 0 < amount <= _MOST_USD:
         raise ValueError(f"must be more than 0 and at most {_MOST_USD}")
     scaled = amount.scaleb(9, _EXACT)
-    if scaled != scaled.to_integral_value():
+    if amount < _LEAST_USD or scaled != scaled.to_integral_value():
         raise ValueError("must have at most 9 decimal places")
     return int(scaled)
 

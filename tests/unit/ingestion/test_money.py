@@ -33,3 +33,9 @@ def test_any_text_is_counted_or_refused_with_a_reason(text: str) -> None:
 def test_more_digits_than_are_counted_are_refused_not_rounded() -> None:
     with pytest.raises(ValueError, match="9 decimal places"):
         nanos_from_usd("0." + "1" * 40)
+
+
+@pytest.mark.parametrize("text", ["1e-10", "1e-1000200", "9e-999999999"])
+def test_less_than_is_counted_is_refused_not_taken_for_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match="9 decimal places"):
+        nanos_from_usd(text)
