@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -22,6 +22,7 @@ from ingestion.docs import add_docs
 from ingestion.httpmetrics import HttpMetrics
 from ingestion.openapi import build_document
 from ingestion.operator_routes import router as operator_router
+from ingestion.parameters import refuse_nul
 from ingestion.problems import document, parameter_fault, raw_headers, refuse
 from ingestion.routes import router
 from ingestion.servicehealth import HEALTH_PATH, ServiceHealth
@@ -144,6 +145,7 @@ def build_fastapi(opening: Opening, metrics: HttpMetrics, version: str) -> FastA
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(refuse_nul)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.opening = opening

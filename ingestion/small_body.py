@@ -1,11 +1,13 @@
-"""Reads small JSON bodies into models: bounded while they stream, every fault told with its pointer."""
+"""Reads small JSON bodies into models: bounded while they stream, read strictly, every fault told with its pointer."""
 
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from common.errors import Fault, RequestError
+from common.errors import Fault, RequestError, StrictJsonError
+from common.schema import parse_json
+from ingestion.admission import malformed
 from ingestion.body import read_body
 from ingestion.problems import refuse
 
@@ -16,15 +18,17 @@ M = TypeVar("M", bound=BaseModel)
 
 async def read_model(request: Request, model: type[M]) -> M:
     """Return the body as a model. Raises RequestError (400, 408, 413, 422)."""
-    body = await read_body(request.scope, request.receive, limit=MOST_BYTES, too_large=_too_large)
+    body = await read_body(request.scope, request.receive, limit=MOST_BYTES, too_large=_too_large) or b""
     try:
-        return model.model_validate_json(body or b"")
+        parse_json(body)
+        return model.model_validate_json(body)
+    except StrictJsonError as error:
+        raise malformed(error) from None
     except ValidationError as error:
-        faults = []
-        for found in error.errors(include_url=False, include_input=False):
-            if found["type"] == "json_invalid":
-                raise refuse("malformed_json", found["msg"]) from None
-            faults.append(Fault("".join(f"/{_escaped(part)}" for part in found["loc"]), found["msg"], found["type"]))
+        faults = [
+            Fault("".join(f"/{_escaped(part)}" for part in found["loc"]), found["msg"], found["type"])
+            for found in error.errors(include_url=False, include_input=False)
+        ]
         raise refuse("invalid_request_body", "The body cannot be used as it is.", faults=faults) from None
 
 

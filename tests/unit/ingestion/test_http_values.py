@@ -66,3 +66,52 @@ async def test_a_number_beyond_its_column_is_refused(api: Api, path: str, name: 
     status, problem = await ask(api, "GET", path)
 
     assert (status, problem["code"], told(problem)) == (422, "invalid_parameter", [name])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "jobs?recipe=%00", "recipe"),
+        ("GET", "jobs?limit=1&recipe=greet%00x", "recipe"),
+        ("GET", "jobs?cursor=%00", "cursor"),
+        ("GET", "search?q=a%00b", "q"),
+        ("GET", "search?q=a&recipe=%00", "recipe"),
+        ("GET", "usage?tenant=a%00", "tenant"),
+        ("GET", "budgets?tenant=%00", "tenant"),
+        ("GET", "budgets?key=%00", "key"),
+        ("DELETE", "budgets?scope=recipe&key=a%00", "key"),
+        ("DELETE", "budgets?scope=tenant&tenant=%00", "tenant"),
+        ("GET", "dead-letters?stage=%00", "stage"),
+        ("GET", "errors?stage=%00", "stage"),
+    ],
+)
+async def test_a_nul_in_a_parameter_is_refused(api: Api, method: str, path: str, name: str) -> None:
+    status, problem = await ask(api, method, path)
+
+    assert (status, problem["code"], told(problem)) == (422, "invalid_parameter", [name])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "operations", {"action": "cancel", "filter": {"tag": "a\0"}}),
+        ("POST", "operations", {"action": "cancel", "filter": {"recipe": "\0"}}),
+        ("PUT", "budgets", {"scope": "recipe", "key": "a\0", "limit_usd": "1"}),
+        ("PUT", "budgets", {"scope": "tenant", "tenant": "\0", "limit_usd": "1"}),
+        ("PUT", "budgets", {"scope": "tenant", "limit_usd": "1\0"}),
+        ("POST", "jobs", {"recipe": "greet", "input": {"name": "A"}, "tags": ["a\0"]}),
+        ("POST", "jobs", {"recipe": "greet\0", "input": {"name": "A"}}),
+    ],
+)
+async def test_a_nul_in_a_body_is_refused(api: Api, method: str, path: str, body: dict[str, Any]) -> None:
+    status, problem = await ask(api, method, path, json=body)
+
+    assert (status, problem["code"]) == (400, "malformed_json")
+    assert problem["errors"][0]["keyword"] == "nul"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"NaN", b'"\\ud800"', b"\xff", b'{"action":1,"action":2}', b"[" * 60_000]
+)
+async def test_a_small_body_that_is_no_object_is_refused(api: Api, body: bytes) -> None:
+    assert (await ask(api, "POST", "operations", data=body))[0] in {400, 422}
