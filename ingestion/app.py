@@ -83,9 +83,9 @@ class Door:
             await send_problem(watched, error, request_id)
         except Exception as error:  # noqa: BLE001 - isolation point: one request's bug must not show or spread
             route = _route_of(scope)
-            _log.error("request.failed", request_id=request_id, route=route, exc_info=error)
+            _log_unforeseen(error, request_id=request_id, route=route)
             if not watched.status:
-                await send_problem(watched, refuse("internal_error", _SORRY), request_id)
+                await send_problem(watched, _unforeseen(error), request_id)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.answered(method, route, watched.status, self._clock() - started)
 
@@ -167,12 +167,33 @@ def build_fastapi(opening: Opening, metrics: HttpMetrics, version: str) -> FastA
         return answer
 
     # Starlette raises the bug again after this answer, and the door logs it.
-    app.add_exception_handler(Exception, told_by(lambda _: refuse("internal_error", _SORRY)))
+    app.add_exception_handler(Exception, told_by(_unforeseen))
     app.add_exception_handler(RequestError, told_by(lambda error: error))
     app.add_exception_handler(DatabaseUnavailable, told_by(_no_database))
     app.add_exception_handler(RequestValidationError, told_by(_invalid))
     app.add_exception_handler(HTTPException, told_by(_unrouted))
     return app
+
+
+def _unforeseen(error: Exception) -> RequestError:
+    if _refused_state(error) is not None:
+        return refuse("invalid_parameter", "A value of this request is none that can be stored or looked for.")
+    return refuse("internal_error", _SORRY)
+
+
+def _log_unforeseen(error: Exception, **request: str) -> None:
+    state = _refused_state(error)
+    if state is None:
+        _log.error("request.failed", **request, exc_info=error)
+    else:
+        # Without the error: its message quotes the value.
+        _log.error("request.value_refused", **request, sqlstate=state)
+
+
+def _refused_state(error: Exception) -> str | None:
+    """Return the SQLSTATE of class 22, a value that Postgres does not take: a check is then missing at the door."""
+    state = getattr(error, "sqlstate", None)
+    return state if isinstance(state, str) and state.startswith("22") else None
 
 
 def _no_database(_: DatabaseUnavailable) -> RequestError:

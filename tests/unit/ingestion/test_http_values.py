@@ -1,10 +1,14 @@
 """Values that no column of Postgres can take are refused at the door, named, and are never a 500."""
 
+import io
+import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.unit.ingestion.columns import told
+from common.telemetry import configure_logging
+from tests.unit.ingestion.columns import Refused, told
 from tests.unit.ingestion.doubles import OPERATOR_SECRET
 from tests.unit.ingestion.harness import Api
 
@@ -115,3 +119,20 @@ async def test_a_nul_in_a_body_is_refused(api: Api, method: str, path: str, body
 )
 async def test_a_small_body_that_is_no_object_is_refused(api: Api, body: bytes) -> None:
     assert (await ask(api, "POST", "operations", data=body))[0] in {400, 422}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_gets_past_every_check_is_told_without_the_value(api: Api, method: str) -> None:
+    api.jobs.trouble = Refused("invalid input: 'hunter2'")
+    lines = io.StringIO()
+    configure_logging("door", stream=lines)
+    job = {"recipe": "greet", "input": {"name": "A"}}
+
+    asked = ("jobs", {"json": job}) if method == "POST" else (f"jobs/{UUID(int=1)}", {})
+    status, problem = await ask(api, method, asked[0], **asked[1])
+
+    configure_logging("test", stream=io.StringIO())
+    assert (status, problem["code"]) == (422, "invalid_parameter")
+    assert "hunter2" not in json.dumps(problem) + lines.getvalue()
+    told_of = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["event"], line["sqlstate"]) for line in told_of] == [("request.value_refused", "22000")]
