@@ -89,6 +89,7 @@ class ModelStage:
         self._lease = lease
         self._metrics = metrics
         self._clock = clock
+        self._told: set[str] = set()
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
         self._reserving: Coalescer[Reservation, ReserveDecision] = Coalescer(
             ledger.reserve, most=_MICRO_BATCH, lanes=2, atomic=True
@@ -121,7 +122,7 @@ class ModelStage:
             max_output_tokens=output_limit,
         )
         if isinstance(decision, NoRoute):
-            return Hold(self._parked(prompt, body, None, f"{decision.code}: {decision.reason}"))
+            return self._without_route(prompt, body, decision)
         deployment = self._catalogue.get(decision.deployment)
         assert deployment is not None  # noqa: S101 - the router names deployments of this very catalogue
         cap = min(output_limit, deployment.limits.max_output_tokens)
@@ -133,6 +134,13 @@ class ModelStage:
             failpoint("model.before_reserve")
             reserved = await self._reserving.submit(_reservation(call))
             return await self._proceed(call, reserved)
+
+    def _without_route(self, prompt: Prompt, body: bytes, found: NoRoute) -> Hold:
+        """Hold a job for the operator, who finds in the log, once for each reason, what its tenant is not shown."""
+        if found.reason not in self._told:
+            self._told.add(found.reason)
+            log.warning("no route", code=found.code.value, reason=found.reason, job_id=str(prompt.job_id))
+        return Hold(self._parked(prompt, body, None, f"{found.code}: {found.told}"))
 
     async def _proceed(self, call: Call, decision: ReserveDecision) -> StageOutcome:
         """Act on the ledger's answer, inside the slot."""

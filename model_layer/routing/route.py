@@ -2,7 +2,7 @@
 
 Cheapest means the smallest reservation for this very request, so a deployment that is dear on input does
 not win a long prompt. A decision carries its reasons, for lineage and logs; having no route is a value too,
-and a hold.
+and a hold, which tells the job's tenant no more than what its recipe asks for.
 """
 
 from dataclasses import dataclass
@@ -36,9 +36,10 @@ class NoRouteCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoRoute:
-    """``reason`` says what is missing and how to mend it."""
+    """``reason`` says what is missing and how to mend it, to operators; ``told`` is what the job's tenant is shown."""
 
     code: NoRouteCode
+    told: str
     reason: str
 
 
@@ -51,22 +52,24 @@ def route(
 ) -> RouteDecision | NoRoute:
     """Decide. The two token figures are the request's own bounds; they matter to tiers only."""
     if policy.deployment is not None and policy.deployment != DEFAULT:
-        return _named(policy.deployment, catalogue, "named by the recipe")
+        wanted = f"the deployment {policy.deployment!r}"
+        return _named(policy.deployment, catalogue, "named by the recipe", wanted)
     if policy.tier is not None:
         return _cheapest(policy.tier, catalogue, input_tokens_bound, max_output_tokens)
-    return _named(catalogue.default, catalogue, "the default deployment")
+    return _named(catalogue.default, catalogue, "the default deployment", "the default deployment")
 
 
-def _named(alias: str, catalogue: DeploymentCatalogue, reason: str) -> RouteDecision | NoRoute:
+def _named(alias: str, catalogue: DeploymentCatalogue, reason: str, wanted: str) -> RouteDecision | NoRoute:
     deployment = catalogue.get(alias)
     if deployment is None:
         known = ", ".join(each.alias for each in catalogue.deployments)
         return NoRoute(
             NoRouteCode.UNKNOWN_DEPLOYMENT,
+            f"{wanted} does not exist",
             f"no deployment is called {alias!r}. Add it to models.toml, or name one of: {known}.",
         )
     if deployment.unavailable is not None:
-        return NoRoute(NoRouteCode.UNAVAILABLE, deployment.unavailable)
+        return NoRoute(NoRouteCode.UNAVAILABLE, f"{wanted} cannot be called now", deployment.unavailable)
     return RouteDecision(alias, (reason,))
 
 
@@ -77,9 +80,11 @@ def _cheapest(
     usable = [each for each in members if each.unavailable is None]
     if not usable:
         if members:
-            return NoRoute(NoRouteCode.UNAVAILABLE, members[0].unavailable or "")
+            told = f"no deployment of the tier {tier.value!r} can be called now"
+            return NoRoute(NoRouteCode.UNAVAILABLE, told, members[0].unavailable or "")
         return NoRoute(
             NoRouteCode.EMPTY_TIER,
+            f"no deployment is of the tier {tier.value!r}",
             f'no deployment has tier = "{tier}". Give it to one in models.toml.',
         )
 

@@ -79,16 +79,35 @@ def test_a_tier_prefers_a_window_that_surely_holds_the_request_and_else_tries() 
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "mend"),
+    ("policy", "code", "mend", "told"),
     [
-        (RoutePolicy(deployment="gone"), NoRouteCode.UNKNOWN_DEPLOYMENT, "models.toml"),
-        (RoutePolicy(deployment="away"), NoRouteCode.UNAVAILABLE, "set AWAY_KEY"),
-        (RoutePolicy(tier=Tier.LARGE), NoRouteCode.UNAVAILABLE, "set AWAY_KEY"),
-        (RoutePolicy(tier=Tier.STANDARD), NoRouteCode.EMPTY_TIER, 'tier = "standard"'),
+        (RoutePolicy("gone"), NoRouteCode.UNKNOWN_DEPLOYMENT, "models.toml", "the deployment 'gone' does not exist"),
+        (RoutePolicy("away"), NoRouteCode.UNAVAILABLE, "set AWAY_KEY", "the deployment 'away' cannot be called now"),
+        (
+            RoutePolicy(tier=Tier.LARGE),
+            NoRouteCode.UNAVAILABLE,
+            "set AWAY_KEY",
+            "no deployment of the tier 'large' can be called now",
+        ),
+        (
+            RoutePolicy(tier=Tier.STANDARD),
+            NoRouteCode.EMPTY_TIER,
+            'tier = "standard"',
+            "no deployment is of the tier 'standard'",
+        ),
     ],
 )
-def test_no_route_is_a_value_that_says_how_to_mend_it(policy: RoutePolicy, code: NoRouteCode, mend: str) -> None:
+def test_no_route_is_a_value_that_says_how_to_mend_it_and_what_a_tenant_may_know(
+    policy: RoutePolicy, code: NoRouteCode, mend: str, told: str
+) -> None:
     decision = route(policy, CATALOGUE)
     assert isinstance(decision, NoRoute)
     assert decision.code is code
     assert mend in decision.reason
+    assert decision.told == told
+
+
+def test_of_a_default_that_is_away_a_tenant_is_not_told_the_name() -> None:
+    decision = route(RoutePolicy(), CATALOGUE.model_copy(update={"default": "away"}))
+    assert isinstance(decision, NoRoute)
+    assert decision.told == "the default deployment cannot be called now"
