@@ -33,14 +33,14 @@ from common.pipeline import PROMPTS_OF, STEPS_OF, TOPICS, Topic, topic_name
 from common.ports import DeadLetter
 from persistence.postgres import holds
 from persistence.postgres.holds import Hold
-from persistence.postgres.pool import Connection, Pool, connection, transaction
+from persistence.postgres.pool import Connection, Pool, connection, sweep, transaction
 from persistence.postgres.records import PublicRow, insert_public
 from persistence.postgres.states import HoldKind, JobState, ReleaseLane
 from persistence.postgres.wake import EVERYTHING_TOKEN, notify
 
 _NOBODY: Final = UUID(int=0)
 KEPT_DAYS: Final = 30
-_SWEPT_ROWS: Final = 10_000
+_SWEPT_ROWS: Final = 1_000
 
 _KEEP = """
 insert into dead_letters as d (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception,
@@ -165,10 +165,9 @@ async def open_letters(pool: Pool, stage: str, most: int) -> int:
         return int(await lent.fetchval(_OPEN, stage, most))
 
 
-async def sweep_letters(pool: Pool) -> None:
-    """Delete letters that were dealt with long ago; open ones stay."""
-    async with connection(pool) as lent:
-        await lent.execute(_SWEEP, KEPT_DAYS, _SWEPT_ROWS)
+async def sweep_letters(pool: Pool) -> int:
+    """Delete letters that were dealt with long ago; open ones stay; return how many."""
+    return await sweep(pool, _SWEEP, KEPT_DAYS, rows=_SWEPT_ROWS)
 
 
 class PostgresDeadLetters:

@@ -12,12 +12,12 @@ import asyncpg
 
 from common.operator_ports import ErrorView
 from common.ports import ErrorNote
-from persistence.postgres.pool import Pool, connection
+from persistence.postgres.pool import Pool, connection, sweep
 
 KEPT_DAYS: Final = 30
 _NOBODY: Final = UUID(int=0)
 _LONGEST_DETAIL: Final = 500
-_SWEPT_ROWS: Final = 10_000
+_SWEPT_ROWS: Final = 1_000
 
 _ADD = """
 insert into errors as e (job_id, stage, kind, detail, count)
@@ -61,10 +61,9 @@ async def add_errors(pool: Pool, notes: Sequence[ErrorNote]) -> None:
         )
 
 
-async def sweep_errors(pool: Pool) -> None:
-    """Delete what is older than ``KEPT_DAYS``."""
-    async with connection(pool) as lent:
-        await lent.execute(_SWEEP, KEPT_DAYS, _SWEPT_ROWS)
+async def sweep_errors(pool: Pool) -> int:
+    """Delete what is older than ``KEPT_DAYS``; return how many."""
+    return await sweep(pool, _SWEEP, KEPT_DAYS, rows=_SWEPT_ROWS)
 
 
 class PostgresErrors:

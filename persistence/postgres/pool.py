@@ -92,6 +92,20 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         yield lent
 
 
+async def sweep(pool: Pool, statement: str, *given: object, rows: int) -> int:
+    """Repeat a delete, each in its own transaction, until it takes fewer than ``rows``; return how many in all.
+
+    ``rows`` is the statement's last parameter.
+    """
+    swept = 0
+    while True:
+        async with connection(pool) as lent:
+            taken = int((await lent.execute(statement, *given, rows)).rpartition(" ")[2])
+        swept += taken
+        if taken < rows:
+            return swept
+
+
 class PostgresProbe:
     """Health: does Postgres answer?"""
 

@@ -286,7 +286,7 @@ dead_letters = Table(
     ),
 )  # fmt: skip
 
-# Messages too large to travel: a reference to them does. Erased with their job.
+# Messages too large to travel: a reference to them does. Erased after their job's end.
 payloads = Table(
     "payloads",
     metadata,

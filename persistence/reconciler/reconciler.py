@@ -3,6 +3,7 @@
     topics     missing ones are created again                     every 2 s
     jobs       open ones that Kafka has lost are published again    every 5 s, later where looking is slow
     calls      of ended jobs whose worker died are given up         every 15 s
+    leftovers  are erased: workers, errors, letters, payloads       every hour
 
 It never gives up itself: a server that is away is asked again. ``headrace repair`` does one whole pass by hand.
 """
@@ -136,7 +137,7 @@ class Reconciler:
             asyncio.create_task(self._keep("topics", _TOPICS_EVERY_S, self._mend_topics)),
             asyncio.create_task(self._keep("jobs", _JOBS_EVERY_S, lambda: self._mend_jobs(walk))),
             asyncio.create_task(self._keep("calls", _CALLS_EVERY_S, self._mend_calls)),
-            asyncio.create_task(self._keep("workers", _FORGET_EVERY_S, self._forget)),
+            asyncio.create_task(self._keep("leftovers", _FORGET_EVERY_S, self._forget)),
         ]
         try:
             while True:

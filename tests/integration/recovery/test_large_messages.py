@@ -1,7 +1,5 @@
 """What is too large for a message goes through the pipeline by reference, or is read where it is kept."""
 
-from uuid import UUID
-
 import aiohttp
 import asyncpg
 import orjson
@@ -9,7 +7,8 @@ import pytest
 
 from common.payloads import INLINE_BYTES
 from common.settings import Settings
-from persistence.postgres.payloads import erase_payloads
+from persistence.postgres.payloads import sweep_payloads
+from persistence.postgres.pool import create_pool
 from tests.chaos.healing import healed
 from tests.integration.recovery.conftest import Pipeline
 
@@ -30,7 +29,7 @@ async def submit(pipeline: Pipeline, recipe: str, text: str) -> str:
         return str((await answer.json())["id"])
 
 
-async def test_a_large_prompt_travels_by_reference_and_is_erased_with_its_job(
+async def test_a_large_prompt_travels_by_reference_and_is_erased_after_its_end(
     pipeline: Pipeline, database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     job_id = await submit(pipeline, "long-echo", "word " * 100_000)
@@ -40,7 +39,10 @@ async def test_a_large_prompt_travels_by_reference_and_is_erased_with_its_job(
     assert job_id in pipeline.tail.outputs
     kept = await database.fetch("select octet_length(body) as size from payloads where job_id = $1", job_id)
     assert [row["size"] > INLINE_BYTES for row in kept] == [True]
-    await erase_payloads(database, [UUID(job_id)])
+    await database.execute("update jobs set finished_at = finished_at - interval '2 hours' where id = $1", job_id)
+    pool = await create_pool(pipeline.system.stack.endpoints.database_url, size=1, application="test")
+    await sweep_payloads(pool)
+    pool.terminate()
     assert await database.fetchval("select count(*) from payloads where job_id = $1", job_id) == 0
 
 
