@@ -41,18 +41,21 @@ p.state = 0 and (p.hold_reason is null or p.paused)
 # outbox, and a deep backlog costs one range scan.
 _PAGE = f"""
 with page as materialized (
-  select id, state, hold_reason, paused from jobs where id > $2 and id < $3 order by id limit $4),
+  select id, state, hold_reason, paused from jobs where id > $2 and id < $3 order by id %s limit $4),
 waiting as materialized (
   select o.job_id from outbox o
    where o.id >= (substr((select id from page order by id limit 1)::text, 1, 13) || '-0000-0000-000000000000')::uuid
      and o.id <= (substr((select id from page order by id desc limit 1)::text, 1, 13)
                   || '-ffff-ffff-ffffffffffff')::uuid
      and o.lane < 4)
-select count(*) as seen, (select id from page order by id desc limit 1) as last,
+select count(*) as seen, (select id from page order by id limit 1) as first,
+       (select id from page order by id desc limit 1) as last,
        (select id from page where state = 0 order by id limit 1) as first_open,
+       (select id from page where state = 0 order by id desc limit 1) as last_open,
        array(select p.id from page p where {_QUIET} and p.id not in (select job_id from waiting) order by p.id) as quiet
   from page
 """  # noqa: S608 - constants
+_OLDEST_OF, _NEWEST_OF = _PAGE % "asc", _PAGE % "desc"
 _STILL = f"select p.id from jobs p where p.id = any($2) and {_QUIET}"  # noqa: S608 - constants
 _STEPS = """
 select j.id, j.tenant_id, j.batch_id, j.recipe, j.recipe_hash, j.lane, j.deadline, j.budget_nanos, j.traceparent,
@@ -106,11 +109,13 @@ AttemptRef = tuple[UUID, str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of jobs by id. ``last`` None: there were none. ``quiet``: open, and nobody seems to hold them."""
+    """A stretch of jobs by id. ``first`` None: there were none. ``quiet``: open, and nobody seems to hold them."""
 
     seen: int
+    first: UUID | None
     last: UUID | None
     first_open: UUID | None
+    last_open: UUID | None
     quiet: tuple[UUID, ...]
 
 
@@ -127,11 +132,13 @@ async def try_lead(lent: Connection) -> bool:
     return bool(await lent.fetchval("select pg_try_advisory_lock($1)", _LEADER))
 
 
-async def page(lent: Connection, after: UUID, before: UUID, *, grace_s: float, limit: int) -> Page:
-    """Return the next stretch of jobs."""
-    row = await lent.fetchrow(_PAGE, grace_s, after, before, limit)
+async def page(
+    lent: Connection, after: UUID, before: UUID, *, grace_s: float, limit: int, newest: bool = False
+) -> Page:
+    """Return the oldest jobs between two ids, or the newest."""
+    row = await lent.fetchrow(_NEWEST_OF if newest else _OLDEST_OF, grace_s, after, before, limit)
     assert row is not None  # noqa: S101 - an aggregate gives one row
-    return Page(row["seen"], row["last"], row["first_open"], tuple(row["quiet"]))
+    return Page(row["seen"], row["first"], row["last"], row["first_open"], row["last_open"], tuple(row["quiet"]))
 
 
 async def still_quiet(lent: Connection, job_ids: Collection[UUID], *, grace_s: float) -> set[UUID]:

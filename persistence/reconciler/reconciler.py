@@ -27,7 +27,8 @@ from persistence.postgres.errors import sweep_errors
 from persistence.postgres.payloads import sweep_payloads
 from persistence.postgres.pool import Connection, Pool
 from persistence.reconciler.in_kafka import missing_topics
-from persistence.reconciler.search import Search, Walk
+from persistence.reconciler.search import Search
+from persistence.reconciler.walk import Walk
 from persistence.relay.connections import held_connection
 
 _TOPICS_EVERY_S: Final = 2.0
@@ -36,8 +37,8 @@ _CALLS_EVERY_S: Final = 15.0
 _FORGET_EVERY_S: Final = 3600.0
 _RETRY_S: Final = 2.0
 _LOCK_PROBE_S: Final = 2.0
-_PAGES: Final = 4
 _REST_RATIO: Final = 20  # a look that took long is not repeated soon
+_WALK_S: Final = _JOBS_EVERY_S / _REST_RATIO
 _GIVE_UP_ROWS: Final = 500
 # After so long without a renewal a worker does not come back; one that does settles late, and is corrected.
 _DEAD_S: Final = 5.0
@@ -108,11 +109,11 @@ class Reconciler:
     async def repair(self) -> Repaired:
         """Do one whole pass now, with or without the lock. Raises InfrastructureError."""
         topics = await self._mend_topics()
-        walk = Walk(self._search)
+        walk = Walk(self._search.look, self._search.grace_s)
         published = given_up = 0
         while True:
             published += await self._mend_jobs(walk)
-            if walk.at_beginning:
+            if walk.whole:
                 break
         calls = _Calls()
         while more := await calls.give_up(self._search.pool):
@@ -132,7 +133,7 @@ class Reconciler:
 
     async def _lead(self, lent: Connection) -> None:
         """Mend until the connection that has the lock is lost. Raises DatabaseUnavailable then."""
-        walk = Walk(self._search)
+        walk = Walk(self._search.look, self._search.grace_s)
         looks = [
             asyncio.create_task(self._keep("topics", _TOPICS_EVERY_S, self._mend_topics)),
             asyncio.create_task(self._keep("jobs", _JOBS_EVERY_S, lambda: self._mend_jobs(walk))),
@@ -173,7 +174,7 @@ class Reconciler:
 
     async def _mend_jobs(self, walk: Walk) -> int:
         search = self._search
-        suspects = await walk.round(_PAGES)
+        suspects = await walk.round(_WALK_S)
         if not suspects:
             return 0
         async with offsets_of(search.bootstrap, client_id=f"{search.prefix}-reconciler") as offsets:

@@ -6,10 +6,8 @@ A job taken for lost wrongly costs a message, never a call: the ledger knows wha
 """
 
 import asyncio
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -19,11 +17,6 @@ from persistence.postgres import reconcile
 from persistence.postgres.pool import Connection, Pool, connection
 from persistence.reconciler.in_kafka import unfinished_keys
 from persistence.reconciler.resumption import LostJob, PastAttempt, resume
-
-PAGE_JOBS: Final = 5_000
-_NIL: Final = UUID(int=0)
-# Ids are made before their jobs are committed: so far back, a job may still appear.
-_LATE_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +33,11 @@ class Search:
     shards: int
     grace_s: float
     settle_s: float
+
+    async def look(self, after: UUID, before: UUID, limit: int, *, newest: bool) -> reconcile.Page:
+        """Return jobs between two ids, as a walk looks at them. Raises DatabaseUnavailable."""
+        async with connection(self.pool) as lent:
+            return await reconcile.page(lent, after, before, grace_s=self.grace_s, limit=limit, newest=newest)
 
     async def publish_lost(self, offsets: Offsets, suspects: Collection[UUID]) -> set[UUID]:
         """Publish again what is lost of these, which were quiet just now; return those jobs.
@@ -78,43 +76,3 @@ class Search:
         steps = await reconcile.open_steps(lent, quiet)
         queued = await reconcile.queued(lent, steps)
         return [(job, past) for job, past in steps if job.job_id not in queued]
-
-
-class Walk:
-    """Walks jobs by id, a few pages a round, from the first that was open in the last pass; in memory only."""
-
-    def __init__(self, search: Search) -> None:
-        self._search = search
-        self._low = _NIL
-        self._after = _NIL
-        self._first_open: UUID | None = None
-
-    async def round(self, pages: int) -> set[UUID]:
-        """Return the quiet jobs of the next pages. Raises DatabaseUnavailable."""
-        found: set[UUID] = set()
-        before = _id_at(time.time() - self._search.grace_s)
-        for _ in range(pages):
-            async with connection(self._search.pool) as lent:
-                page = await reconcile.page(lent, self._after, before, grace_s=self._search.grace_s, limit=PAGE_JOBS)
-            found.update(page.quiet)
-            self._first_open = self._first_open or page.first_open
-            if page.seen < PAGE_JOBS or page.last is None:
-                self._begin_pass(before)
-                break
-            self._after = page.last
-        return found
-
-    @property
-    def at_beginning(self) -> bool:
-        """Return whether a pass has just ended."""
-        return self._after == self._low
-
-    def _begin_pass(self, before: UUID) -> None:
-        newest = UUID(int=max(0, before.int - (int(_LATE_S * 1000) << 80)))
-        first_open = newest if self._first_open is None else UUID(int=self._first_open.int - 1)
-        self._low = self._after = max(self._low, min(newest, first_open))
-        self._first_open = None
-
-
-def _id_at(unix_s: float) -> UUID:
-    return UUID(int=int(unix_s * 1000) << 80)

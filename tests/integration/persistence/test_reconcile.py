@@ -12,6 +12,8 @@ from persistence.postgres import reconcile
 from persistence.postgres.budgets import PostgresBudgets
 from persistence.postgres.ledger import PostgresLedger
 from persistence.postgres.pool import Pool, connection
+from persistence.reconciler.search import Search
+from persistence.reconciler.walk import Walk
 from tests.integration.persistence.examples import USD, answered, asking, store, submitted
 
 pytestmark = pytest.mark.stack
@@ -105,3 +107,24 @@ async def test_a_page_of_a_deep_backlog_is_cheap(pool: Pool) -> None:
 
     assert (page.seen, page.quiet) == (5000, ())
     assert page.first_open is not None
+
+
+async def test_a_walk_finds_a_lost_job_at_once_above_a_long_history_and_a_job_held_below_it(pool: Pool) -> None:
+    history = (
+        "insert into jobs (id, tenant_id, recipe, recipe_hash, lane, state, hold_reason)"
+        " select uuidv7(-(n * interval '1 hour')), 'default', 'r@1', 'h', 1, (n < 100)::int, 'x'"
+        " from generate_series(1, 100) n"
+    )
+    await pool.execute(history)
+    (job,) = await submitted(pool)
+    await pool.execute("delete from outbox")
+    search = Search(pool, "", "", 1, grace_s=0, settle_s=0)
+    walk = Walk(search.look, grace_s=-1, page_jobs=10)
+
+    first = await walk.round(0)
+    while not walk.whole:
+        await walk.round(0)
+    (again,) = await submitted(pool)
+    await pool.execute("delete from outbox")
+
+    assert (first, await walk.round(0)) == ({job.job_id}, {job.job_id, again.job_id})
