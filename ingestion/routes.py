@@ -111,12 +111,15 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
-    """Return one page of jobs without their outputs."""
+    """Return one page of jobs without their outputs.
+
+    With `state` or `recipe` a request looks at 20,000 jobs at most. So a page may hold fewer jobs than `limit`, even
+    none, although there are more: go on while there is a `next_cursor`.
+    """
     before = None if cursor is None else _from_cursor(cursor)
-    found = await services.jobs.jobs(principal.tenant_id, state=state, recipe=recipe, before=before, limit=limit + 1)
-    page = found[:limit]
-    following = _to_cursor(page[-1].job_id) if len(found) > limit else None
-    body = {"jobs": [views.job_summary(job) for job in page], "next_cursor": following}
+    found, rest = await services.jobs.jobs(principal.tenant_id, state=state, recipe=recipe, before=before, limit=limit)
+    following = None if rest is None else _to_cursor(rest)
+    body = {"jobs": [views.job_summary(job) for job in found], "next_cursor": following}
     if following is None:
         return json_answer(body)
     url = request.url.include_query_params(cursor=following)

@@ -19,6 +19,8 @@ LONGEST_WAIT_S: Final = 50
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 MOST_FAULTS_TOLD: Final = 5
+MOST_ANSWERS: Final = 100
+"""That one page is put together from: two million jobs looked at."""
 
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "expired"})
 
@@ -58,6 +60,18 @@ class Api:
         """One job; with ``wait_s`` as soon as it has ended, or as it is by then."""
         found: dict[str, Any] = self.get(f"/jobs/{quote(job_id, safe='')}", {"wait": wait_s or None}, wait_s=wait_s)
         return found
+
+    def jobs(self, query: Mapping[str, object], limit: int) -> dict[str, Any]:
+        """A page of jobs, out of as many answers as it takes, at most ``MOST_ANSWERS``; filtered ones may hold few."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        for _ in range(MOST_ANSWERS):
+            page = self.get("/jobs", {**query, "limit": limit - len(found), "cursor": cursor})
+            found += page["jobs"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(found) >= limit:
+                break
+        return {"jobs": found, "next_cursor": cursor}
 
     def attempts(self, job_id: str) -> list[dict[str, Any]]:
         """The job's rows of the ledger."""

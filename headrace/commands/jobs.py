@@ -50,15 +50,17 @@ def jobs(
     if job_id is not None:
         _one(api, job_id, as_json=as_json)
         return
-    page = api.get("/jobs", {"state": state.value if state else None, "recipe": recipe, "limit": limit})
+    page = api.jobs({"state": state.value if state else None, "recipe": recipe}, limit)
     if as_json:
         _print_json(page)
-    elif not page["jobs"]:
-        screen().print("No jobs yet." if state is None and recipe is None else "No such jobs.")
-    else:
+        return
+    if page["jobs"]:
         screen().print(job_table(page["jobs"]))
-        if page["next_cursor"]:
-            Console(stderr=True).print("There are more; see --limit.", style="dim")
+    elif page["next_cursor"] is None:
+        screen().print("No jobs yet." if state is None and recipe is None else "No such jobs.")
+    if page["next_cursor"]:
+        more = "There are more; see --limit." if len(page["jobs"]) == limit else "Older jobs were not looked at."
+        Console(stderr=True).print(more, style="dim")
 
 
 def _one(api: Api, job_id: str, *, as_json: bool) -> None:

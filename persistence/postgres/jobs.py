@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +15,13 @@ from persistence.postgres.pool import Pool, connection, transaction
 from persistence.postgres.states import LANE_OF_NUMBER, AttemptState, JobState, StepState, VerdictCode
 from persistence.postgres.submit import claimed, submit
 from persistence.postgres.wake import PUBLIC_TOKEN, notify
+
+LOOKED_AT_JOBS: Final = 20_000
+"""By one listing with a filter: there is no index on what is filtered by."""
+
+# Ends that are always given: a plan for any parameters reads no more than the stretch.
+_FIRST: Final = UUID(int=0)
+_LAST: Final = UUID(int=2**128 - 1)
 
 # Cancelled and expired jobs may have calls in flight, which are charged when they settle: their sums are live too.
 _ENDED_WITH_SUMS = frozenset({JobState.SUCCEEDED, JobState.FAILED})
@@ -38,12 +45,16 @@ select v.*, o.body as output, o.lineage
 
 _LIST = f"""
 {_VIEW}
- where j.tenant_id = $1 and ($2::uuid is null or j.id < $2)
+ where j.tenant_id = $1 and j.id < $2 and j.id >= $7
    and ($3::smallint is null or j.state = $3) and ($4::text is null or j.recipe = $4 or j.recipe like $4 || '@%')
    and ($5::text is null or (case $5 when 'held' then j.hold_reason is not null
                                      when 'running' then j.hold_reason is null and {_RUNNING}
                                      else j.hold_reason is null and not {_RUNNING} end))
  order by j.id desc limit $6
+"""
+
+_LOOKED_AT = """
+select id from jobs where tenant_id = $1 and id < $2 order by id desc offset $3 - 1 limit 1
 """
 
 _BATCH = """
@@ -90,13 +101,20 @@ class PostgresJobStore:
 
     async def jobs(
         self, tenant_id: str, *, state: str | None, recipe: str | None, before: UUID | None, limit: int
-    ) -> Sequence[JobView]:
-        """Return jobs, newest first, before a given id, without their outputs."""
+    ) -> tuple[Sequence[JobView], UUID | None]:
+        """Return jobs before a given id, newest first, without outputs, and before which id there may be more.
+
+        With a filter it looks at ``LOOKED_AT_JOBS`` at most, so it may return fewer than there are.
+        """
         number = None if state is None else int(JobState[_state_name(state)])
         open_kind = state if state in _OPEN_STATES else None
         async with connection(self._pool) as lent:
-            rows = await lent.fetch(_LIST, tenant_id, before, number, recipe, open_kind, limit)
-        return [_job_view(row) for row in rows]
+            below, oldest = before or _LAST, None
+            if state is not None or recipe is not None:
+                oldest = await lent.fetchval(_LOOKED_AT, tenant_id, below, LOOKED_AT_JOBS)
+            rows = await lent.fetch(_LIST, tenant_id, below, number, recipe, open_kind, limit + 1, oldest or _FIRST)
+        found = [_job_view(row) for row in rows[:limit]]
+        return found, found[-1].job_id if len(rows) > limit else oldest
 
     async def batch(self, tenant_id: str, batch_id: UUID) -> BatchView | None:
         """Return a batch with how many of its jobs are in which state."""

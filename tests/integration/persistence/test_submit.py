@@ -10,8 +10,9 @@ import pytest
 from common.contracts import Step, decode
 from common.ids import uuid7
 from common.ports import IdempotencyClaim, Submission, SubmitKind
+from persistence.postgres import jobs
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import new_job, store
+from tests.integration.persistence.examples import new_job, store, submitted
 
 pytestmark = pytest.mark.stack
 
@@ -107,7 +108,7 @@ async def test_another_tenants_job_is_not_there(pool: Pool) -> None:
     assert await theirs.job("two", job.job_id) is None
     assert await theirs.attempts("two", job.job_id) is None
     assert await theirs.cancel("two", job.job_id) is None
-    assert await theirs.jobs("two", state=None, recipe=None, before=None, limit=10) == []
+    assert await theirs.jobs("two", state=None, recipe=None, before=None, limit=10) == ([], None)
 
 
 async def test_jobs_are_listed_newest_first_by_keyset(pool: Pool) -> None:
@@ -116,13 +117,32 @@ async def test_jobs_are_listed_newest_first_by_keyset(pool: Pool) -> None:
         await store(pool).submit([Submission((job,))])
     newest = sorted((job.job_id for job in jobs), reverse=True)
 
-    async def page(before: UUID | None) -> list[UUID]:
-        found = await store(pool).jobs("default", state="queued", recipe="card", before=before, limit=2)
-        return [view.job_id for view in found]
+    async def page(before: UUID | None) -> tuple[list[UUID], UUID | None]:
+        found, rest = await store(pool).jobs("default", state="queued", recipe="card", before=before, limit=2)
+        return [view.job_id for view in found], rest
 
-    assert await page(None) == newest[:2]
-    assert await page(newest[1]) == newest[2:4]
-    assert await page(newest[4]) == []
+    assert await page(None) == (newest[:2], newest[1])
+    assert await page(newest[1]) == (newest[2:4], newest[3])
+    assert await page(newest[3]) == (newest[4:], None)
+    assert await page(newest[4]) == ([], None)
+
+
+async def test_a_listing_with_a_filter_looks_at_a_bounded_stretch_and_says_where_to_go_on(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOOKED_AT_JOBS", 3)
+    ids = sorted((job.job_id for job in await submitted(pool, 8)), reverse=True)
+    for job_id in (ids[0], ids[7]):
+        await store(pool).cancel("default", job_id)
+
+    async def page(before: UUID | None, state: str | None = "cancelled") -> tuple[list[UUID], UUID | None]:
+        found, rest = await store(pool).jobs("default", state=state, recipe=None, before=before, limit=5)
+        return [view.job_id for view in found], rest
+
+    assert await page(None) == (ids[:1], ids[2])
+    assert await page(ids[2]) == ([], ids[5])
+    assert await page(ids[5]) == (ids[7:], None)
+    assert await page(None, state=None) == (ids[:5], ids[4])
 
 
 async def test_a_cancelled_job_leaves_the_queue_and_says_so_once(pool: Pool) -> None:

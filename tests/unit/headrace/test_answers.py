@@ -1,7 +1,9 @@
 """What the API says becomes values, or one or two lines for people."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,30 @@ def test_a_problem_is_told_with_its_places() -> None:
         read_answer(422, problem(errors=errors))
 
     assert problem_words(refusal.value) == "No. (invalid_input)\n/input/a is required; --limit is too large"
+
+
+class Pages(Api):
+    """An API whose filter matches one job in each second stretch."""
+
+    asked = 0
+
+    def get(self, path: str, query: Mapping[str, object] | None = None, *, wait_s: float = 0) -> Any:
+        query = query or {}
+        assert query["cursor"] == (str(self.asked) if self.asked else None)
+        self.asked += 1
+        jobs = [{"id": self.asked}] if self.asked % 2 == 0 else []
+        return {"jobs": jobs[: int(str(query["limit"]))], "next_cursor": None if self.asked == 10 else str(self.asked)}
+
+
+@pytest.mark.parametrize(
+    ("limit", "ids", "cursor"), [(2, [2, 4], "4"), (50, [2, 4, 6, 8, 10], None)], ids=["full", "end"]
+)
+def test_a_page_of_jobs_is_put_together_until_it_is_full_or_there_are_no_more(
+    limit: int, ids: list[int], cursor: str | None
+) -> None:
+    page = Pages(Connection("http://127.0.0.1:1", "hr_x")).jobs({"state": "failed"}, limit)
+
+    assert page == {"jobs": [{"id": each} for each in ids], "next_cursor": cursor}
 
 
 def test_faults_of_a_batch_name_the_item_or_the_line() -> None:

@@ -70,6 +70,7 @@ class MemoryJobs:
     at_once: int = 0
     most_at_once: int = 0
     looks: int = 0
+    rest_before: UUID | None = None
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -124,7 +125,7 @@ class MemoryJobs:
 
     async def jobs(
         self, tenant_id: str, *, state: str | None, recipe: str | None, before: UUID | None, limit: int
-    ) -> Sequence[JobView]:
+    ) -> tuple[Sequence[JobView], UUID | None]:
         views = [self._view(job) for job in self.kept.values() if job.tenant_id == tenant_id]
         found = [
             view
@@ -133,7 +134,9 @@ class MemoryJobs:
             and (recipe is None or recipe in (view.recipe, view.recipe.partition("@")[0]))
             and (before is None or view.job_id < before)
         ]
-        return found[:limit]
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].job_id
+        return found, self.rest_before
 
     async def batch(self, tenant_id: str, batch_id: UUID) -> BatchView | None:
         owner, total = self.batches.get(batch_id, ("", 0))

@@ -95,6 +95,15 @@ async def test_jobs_are_listed_in_pages_newest_first(api: Api) -> None:
     assert "output" not in first["jobs"][0]
 
 
+async def test_an_empty_page_may_have_a_next_one(api: Api) -> None:
+    api.jobs.rest_before = await submit(api)
+
+    _, headers, page = await get(api, "/api/v1/jobs?state=failed")
+
+    assert page["jobs"] == []
+    assert f"cursor={page['next_cursor']}" in headers["link"]
+
+
 @pytest.mark.parametrize(
     ("path", "parameter"),
     [
