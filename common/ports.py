@@ -334,7 +334,7 @@ class BatchView:
 
 
 class JobStore(Protocol):
-    """Accepts, shows and cancels jobs. Everything is the tenant's own; another's is not there."""
+    """Accepts, shows, lists (some, and the id before which more may be) and cancels jobs, a tenant's own alone."""
 
     async def submit(self, submissions: Sequence[Submission]) -> Sequence[SubmitResult]: ...
 
@@ -342,7 +342,6 @@ class JobStore(Protocol):
 
     async def job(self, tenant_id: str, job_id: UUID) -> JobView | None: ...
 
-    # Some, maybe fewer than ``limit``, and before which id there may be more; None: there are no more.
     async def jobs(
         self, tenant_id: str, *, state: str | None, recipe: str | None, before: UUID | None, limit: int
     ) -> tuple[Sequence[JobView], UUID | None]: ...
