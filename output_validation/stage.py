@@ -1,12 +1,13 @@
 """The validation stage: completion in, verdict out; for a re-ask, the step again with what was wrong.
 
 Every verdict goes to ``verdicts`` for the record. A re-ask travels beside it as data; prompt_engine words it. The
-input is read only for recipes that have checks of their own.
+input is read only for recipes that have checks of their own. Judging computes: between answers the loop is shared.
 """
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from common.clock import Clock, monotonic_clock
 from common.contracts import (
     Completion,
     ExtractionNote,
@@ -31,6 +32,7 @@ from common.recipes.checks import run_checks
 from common.recipes.manifest import Step as StepPolicy
 from common.recipes.shelf import RecipeShelf
 from common.schema import Violation, dump_json, parse_json
+from common.turns import Turns
 from output_validation.extract import extract
 from output_validation.extraction import Extraction
 from output_validation.metrics import VerdictMetrics
@@ -44,16 +46,21 @@ _NOTES = 20
 class ValidationStage:
     """``common.runner.BatchStage``."""
 
-    def __init__(self, shelf: RecipeShelf, inputs: InputStore, metrics: VerdictMetrics) -> None:
+    def __init__(
+        self, shelf: RecipeShelf, inputs: InputStore, metrics: VerdictMetrics, clock: Clock = monotonic_clock
+    ) -> None:
         self._shelf = shelf
         self._inputs = inputs
         self._metrics = metrics
+        self._clock = clock
 
     async def handle(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Judge a batch. Raises DatabaseUnavailable when a recipe or an input cannot be read."""
         outcomes: list[Outcome | None] = [None] * len(batch)
+        turns = Turns(self._clock)
         known: dict[int, tuple[Completion, Recipe, StepPolicy]] = {}
         for place, delivery in enumerate(batch):
+            await turns.share()
             try:
                 completion = decode(Completion, delivery.value)
             except PoisonError as poison:
@@ -67,12 +74,14 @@ class ValidationStage:
                 outcomes[place] = _forward(completion, None, Decision(VerdictKind.REJECT, failure=failure))
         wanted: dict[UUID, list[int]] = {}
         for place, (completion, recipe, policy) in known.items():
+            await turns.share()
             if recipe.checks and completion.text:
                 wanted.setdefault(completion.job_id, []).append(place)
             else:
                 outcomes[place] = self._judged(completion, recipe, policy, {})
         async for job_ids, inputs in inputs_in_parts(self._inputs, wanted):
             for place in (place for job_id in job_ids for place in wanted[job_id]):
+                await turns.share()
                 outcomes[place] = self._judged(*known[place], inputs)
         return [outcome for outcome in outcomes if outcome is not None]
 

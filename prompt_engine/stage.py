@@ -2,11 +2,13 @@
 
 Inputs that do not travel with their message (large ones, and those of re-asks) are read from Postgres, once a
 batch. A prompt that cannot be rendered ends its job: its completion carries the error and no model is called.
+Compiling computes: between prompts the event loop is shared, or a batch of heavy templates would starve the heartbeat.
 """
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from common.clock import Clock, monotonic_clock
 from common.contracts import Completion, FailedAnswer, Prompt, PromptPart, Step, decode
 from common.errors import JobError, PoisonError, StrictJsonError
 from common.inputs import inputs_in_parts
@@ -17,6 +19,7 @@ from common.pipeline import PROMPTS_OF, Topic
 from common.ports import InputStore
 from common.recipes.shelf import RecipeShelf
 from common.schema import Violation, parse_json
+from common.turns import Turns
 from prompt_engine.compile import CompiledPrompt, compile_prompt, extend_prompt
 from prompt_engine.reask import word_reask
 
@@ -24,27 +27,32 @@ from prompt_engine.reask import word_reask
 class PromptStage:
     """``common.runner.BatchStage``."""
 
-    def __init__(self, shelf: RecipeShelf, inputs: InputStore) -> None:
+    def __init__(self, shelf: RecipeShelf, inputs: InputStore, clock: Clock = monotonic_clock) -> None:
         self._shelf = shelf
         self._inputs = inputs
+        self._clock = clock
 
     async def handle(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Compile a batch. Raises DatabaseUnavailable when inputs or recipes cannot be read."""
         outcomes: list[Outcome | None] = [None] * len(batch)
+        turns = Turns(self._clock)
         steps: dict[int, Step] = {}
         for place, delivery in enumerate(batch):
+            await turns.share()
             try:
                 steps[place] = decode(Step, delivery.value)
             except PoisonError as poison:
                 outcomes[place] = Reject(str(poison), type(poison).__name__)
         absent: dict[UUID, list[int]] = {}
         for place, step in steps.items():
+            await turns.share()
             if step.input is None:
                 absent.setdefault(step.job_id, []).append(place)
             else:
                 outcomes[place] = await self._compiled(step, {})
         async for job_ids, stored in inputs_in_parts(self._inputs, absent):
             for place in (place for job_id in job_ids for place in absent[job_id]):
+                await turns.share()
                 outcomes[place] = await self._compiled(steps[place], stored)
         return [outcome for outcome in outcomes if outcome is not None]
 

@@ -18,6 +18,7 @@ from common.schema import Violation
 from output_validation.metrics import VerdictMetrics
 from output_validation.stage import ValidationStage
 from prompt_engine.reask import word_reask
+from tests.unit.common.test_turns import Passing, turns_of_others
 
 RECIPE = load_folder(shipped_recipes() / "invoice-extract")
 INPUT = RECIPE.examples["examples/01-kettles.json"]
@@ -43,9 +44,7 @@ class Stored:
         return None
 
 
-async def judged(text: str | None, **fields: Any) -> tuple[Verdict, Step | None, CollectorRegistry]:
-    registry = CollectorRegistry()
-    shelf = RecipeShelf(RecipeCatalogue([RECIPE]), Stored())
+def delivered(text: str | None, **fields: Any) -> Delivery:
     completion = Completion(
         tenant_id="t",
         job_id=uuid4(),
@@ -58,7 +57,7 @@ async def judged(text: str | None, **fields: Any) -> tuple[Verdict, Step | None,
         finish_reason=fields.pop("finish_reason", "stop"),
         **fields,
     )
-    delivery = Delivery(
+    return Delivery(
         topic=Topic.COMPLETIONS,
         name="completions",
         partition=0,
@@ -67,7 +66,13 @@ async def judged(text: str | None, **fields: Any) -> tuple[Verdict, Step | None,
         value=completion.model_dump_json().encode(),
         headers=(),
     )
-    (outcome,) = await ValidationStage(shelf, Stored(), VerdictMetrics(registry)).handle([delivery])
+
+
+async def judged(text: str | None, **fields: Any) -> tuple[Verdict, Step | None, CollectorRegistry]:
+    registry = CollectorRegistry()
+    shelf = RecipeShelf(RecipeCatalogue([RECIPE]), Stored())
+    stage = ValidationStage(shelf, Stored(), VerdictMetrics(registry))
+    (outcome,) = await stage.handle([delivered(text, **fields)])
     assert isinstance(outcome, Forward)
     steps = [decode(Step, record.value) for record in outcome.records[1:]]
     return decode(Verdict, outcome.records[0].value), (steps[0] if steps else None), registry
@@ -129,3 +134,13 @@ async def test_a_cut_off_answer_is_asked_for_anew_with_more_room() -> None:
     assert verdict.verdict is VerdictKind.REASK
     assert step is not None
     assert (step.reask, step.max_output_tokens, step.reasks) == (None, 3600, 1)
+
+
+@pytest.mark.parametrize("text", [json.dumps(RIGHT), None])
+async def test_a_batch_that_takes_long_lets_others_have_the_loop(text: str | None) -> None:
+    shelf = RecipeShelf(RecipeCatalogue([RECIPE]), Stored())
+    stage = ValidationStage(shelf, Stored(), VerdictMetrics(CollectorRegistry()), Passing(1.0))
+    batch = [delivered(text) for _ in range(10)]
+
+    # Ten are decoded and ten are judged.
+    assert await turns_of_others(lambda: stage.handle(batch)) >= 20
