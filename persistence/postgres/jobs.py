@@ -46,7 +46,8 @@ select v.*, o.body as output, o.lineage
 _LIST = f"""
 {_VIEW}
  where j.tenant_id = $1 and j.id < $2 and j.id >= $7
-   and ($3::smallint is null or j.state = $3) and ($4::text is null or j.recipe = $4 or j.recipe like $4 || '@%')
+   and ($3::smallint is null or j.state = $3)
+   and ($4::text is null or j.recipe = $4 or split_part(j.recipe, '@', 1) = $4)
    and ($5::text is null or (case $5 when 'held' then j.hold_reason is not null
                                      when 'running' then j.hold_reason is null and {_RUNNING}
                                      else j.hold_reason is null and not {_RUNNING} end))

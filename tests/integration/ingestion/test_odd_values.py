@@ -7,7 +7,7 @@ import pytest
 from persistence.postgres.keys import PostgresKeyStore
 from persistence.postgres.operations import PostgresOperations
 from persistence.postgres.pool import Pool
-from tests.integration.ingestion.conftest import Start
+from tests.integration.ingestion.conftest import JOB, Start
 
 pytestmark = pytest.mark.stack
 
@@ -49,3 +49,16 @@ async def test_no_value_of_a_caller_ends_in_a_500(start: Start, pool: Pool) -> N
     operations = PostgresOperations(pool, shards=4, source="test")
     while (worked := await operations.work(100)) is not None:
         assert worked.changed == 0
+
+
+async def test_a_recipe_is_listed_by_its_name_not_by_a_pattern(start: Start, pool: Pool) -> None:
+    async with start() as service:
+        await service.until_ready()
+        async with service.client.post(service.url + "/api/v1/jobs", json=JOB) as response:
+            assert response.status == 202
+        found = {}
+        for name in ("ticket-triage", "ticket-triage@1.0.0", "ticket_triage", "%25", "ticket"):
+            async with service.client.get(f"{service.url}/api/v1/jobs?recipe={name}") as response:
+                found[name] = len((await response.json())["jobs"])
+
+    assert found == {"ticket-triage": 1, "ticket-triage@1.0.0": 1, "ticket_triage": 0, "%25": 0, "ticket": 0}
