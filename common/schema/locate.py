@@ -52,13 +52,16 @@ def offset_of_deep(raw: bytes, max_depth: int) -> int | None:
 
 
 def pointer_at(raw: bytes, offset: int) -> str:
-    """Return the JSON Pointer of what stands at ``offset``, or the root's if it is too far in."""
+    """Return the JSON Pointer of what stands at ``offset``, or the root's if it is too far in.
+
+    It is to be stored and shown, so a key's NUL stands as U+FFFD.
+    """
     levels: list[_Level] = []
     count = sum(1 for _ in _steps(raw, levels, until=offset))
     if count >= MAX_TOKENS:
         return ""
     places = [level.at for level in levels if level.keys is None or not level.expects_key]
-    return cut(to_pointer(places), 400)
+    return cut(to_pointer(places), 400).replace("\0", "\ufffd")
 
 
 @dataclass(slots=True)

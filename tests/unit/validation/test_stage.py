@@ -144,3 +144,11 @@ async def test_a_batch_that_takes_long_lets_others_have_the_loop(text: str | Non
 
     # Ten are decoded and ten are judged.
     assert await turns_of_others(lambda: stage.handle(batch)) >= 20
+
+
+@pytest.mark.parametrize("text", ['{"a\\u0000": 1}', '{"a\0": 1}', '{"lines": [{"\\u0000": "\0"}]}', "\0"])
+async def test_a_verdict_holds_no_nul_for_nothing_could_store_it(text: str) -> None:
+    verdict, _, _ = await judged(text, attempt=3, reasks=2)
+
+    assert verdict.verdict is not VerdictKind.ACCEPT
+    assert "\\u0000" not in verdict.model_dump_json()
