@@ -9,6 +9,7 @@ from fastapi import Path as PathParameter
 
 from common.errors import RequestError
 from common.operator_ports import DeadLetters, Errors, LetterFilter, LetterState, LetterView, NotReplayable
+from ingestion.body import read_body
 from ingestion.openapi import problems
 from ingestion.operator_models import DeadLetter, DeadLetterDetail, DeadLetterPage, ErrorList
 from ingestion.operator_views import error_log, letter_detail, letter_summary
@@ -59,13 +60,13 @@ async def show_dead_letter(letter_id: LetterId, services: Bound, principal: Oper
     "/dead-letters/{letter_id}/value",
     summary="Set what a replay will send",
     response_model=DeadLetterDetail,
-    responses=problems("not_found", "dead_letter_conflict", "request_too_large"),
+    responses=problems("not_found", "dead_letter_conflict", "request_timeout", "request_too_large"),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}},
 )
 async def edit_dead_letter(letter_id: LetterId, request: Request, services: Bound, principal: OperatorKey) -> Response:
     """Replace the value, byte for byte; the original stays. It must be a message that its stage can read."""
     del principal
-    value = await _bounded_body(request)
+    value = await read_body(request.scope, request.receive, limit=MOST_LETTER_BYTES, too_large=_too_large) or b""
     try:
         return json_answer(letter_detail(_there(await _letters(services).edit(letter_id, value))))
     except NotReplayable as reason:
@@ -130,13 +131,8 @@ async def list_errors(
     return json_answer({"errors": error_log(await _errors(services).recent(since=since, stage=stage, limit=limit))})
 
 
-async def _bounded_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_LETTER_BYTES:
-            raise refuse("request_too_large", f"A message has at most {MOST_LETTER_BYTES} bytes.")
-    return bytes(body)
+def _too_large() -> RequestError:
+    return refuse("request_too_large", f"A message has at most {MOST_LETTER_BYTES} bytes.")
 
 
 def _letters(services: Services) -> DeadLetters:

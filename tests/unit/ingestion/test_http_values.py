@@ -1,5 +1,6 @@
 """Values that no column of Postgres can take are refused at the door, named, and are never a 500."""
 
+import asyncio
 import io
 import json
 from typing import Any
@@ -136,3 +137,32 @@ async def test_what_gets_past_every_check_is_told_without_the_value(api: Api, me
     assert "hunter2" not in json.dumps(problem) + lines.getvalue()
     told_of = [json.loads(line) for line in lines.getvalue().splitlines()]
     assert [(line["event"], line["sqlstate"]) for line in told_of] == [("request.value_refused", "22000")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "dead-letters/1/value"), ("PUT", "budgets"), ("POST", "operations"), ("POST", "jobs")]
+)
+async def test_a_caller_that_goes_in_the_middle_of_its_body_is_no_error_of_ours(
+    api: Api, method: str, path: str
+) -> None:
+    lines = io.StringIO()
+    configure_logging("door", stream=lines)
+    before = answered(api)
+    _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    head = f"{method} /api/v1/{path} HTTP/1.1\r\nhost: a\r\nauthorization: {OPERATOR['authorization']}\r\n"
+    writer.write(f"{head}content-type: application/json\r\ncontent-length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    writer.close()
+
+    async with asyncio.timeout(5):
+        while answered(api) == before:
+            await asyncio.sleep(0.01)
+
+    configure_logging("test", stream=io.StringIO())
+    assert lines.getvalue() == ""
+
+
+def answered(api: Api) -> float:
+    """Return how many requests have been dealt with."""
+    samples = (s for family in api.registry.collect() for s in family.samples)
+    return sum(s.value for s in samples if s.name == "headrace_http_request_seconds_count")
