@@ -186,8 +186,7 @@ def _log_unforeseen(error: Exception, **request: str) -> None:
     if state is None:
         _log.error("request.failed", **request, exc_info=error)
     else:
-        # Without the error: its message quotes the value.
-        _log.error("request.value_refused", **request, sqlstate=state)
+        _log.error("request.value_refused", **request, sqlstate=state, exc_info=error)
 
 
 def _refused_state(error: Exception) -> str | None:
