@@ -37,7 +37,7 @@ _IN_STRING: Final = re.compile(r'[^\n"{\[]{0,60}\\?"\s*[,}\]:]')
 """What follows a tag that stands in a string of some JSON."""
 
 _CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
-_FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n`\"',;]*|[^\n`\"',;]*[\[{][^\n`]*)$", re.MULTILINE)
+_FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:[\[{][^\n`]*+)?)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
@@ -225,7 +225,9 @@ class _Search:
                 sealed = fence is not None and fence.closed
                 mended = read_tolerantly(self._original, start, limit, max_depth=self._max_depth, sealed=sealed)
         except UnreadableError as fault:
-            self._work_left -= max(fault.offset - start, 0)
+            # The end of a comment that is never closed was looked for in all of the text.
+            is_comment = self._original.startswith("/*", fault.offset)
+            self._work_left -= max((limit if is_comment else fault.offset) - start, 0)
             until = min(end, limit) if end is not None else limit
             return self._region(start, max(until, start + 1), fault=fault)
         self._work_left -= mended.end - start
@@ -237,6 +239,7 @@ class _Search:
         for level in range(3):
             found = unescape(plain, start if level == 0 else 0, limit if level == 0 else len(plain))
             if found is None:
+                self._work_left -= limit - start
                 return None
             plain, used = found
             end = used if level == 0 else end

@@ -20,7 +20,9 @@ def doubt(
 ) -> tuple[Judged | None, bool]:
     """Return the value that is meant after all, or None if that cannot be told; and whether words told it."""
     names = _member_names(schema.schema, schema.schema) if schema is not None else ()
-    rivals = [each for each in tried if each is not chosen and _is_rival(text, each, chosen, names)]
+    others = [each for each in tried if each is not chosen]
+    dumped = dump_json(chosen.value) if others else b""
+    rivals = [each for each in others if _is_rival(text, each, chosen, dumped, names)]
     if not rivals:
         return chosen, False
     ordered = sorted((chosen, *rivals), key=lambda each: each.candidate.start)
@@ -43,7 +45,7 @@ def _casts_doubt(rival: Judged, cue: Cue, chosen: Judged, mine: Cue) -> bool:
     return cue is Cue.NONE and follows and is_peer and not rival.candidate.ok
 
 
-def _is_rival(text: str, each: Judged, chosen: Judged, names: Sequence[str]) -> bool:
+def _is_rival(text: str, each: Judged, chosen: Judged, dumped: bytes, names: Sequence[str]) -> bool:
     """Return whether a candidate is another value that would do, or a faulty attempt at one."""
     candidate = each.candidate
     if chosen.candidate.start <= candidate.start < chosen.candidate.end:
@@ -51,7 +53,7 @@ def _is_rival(text: str, each: Judged, chosen: Judged, names: Sequence[str]) -> 
     if candidate.start <= chosen.candidate.start < candidate.end:
         return False
     if candidate.ok and each.readable:
-        return dump_json(each.value) != dump_json(chosen.value)
+        return dump_json(each.value) != dumped
     if each.readable and _is_schema(each.value, names):
         return False
     if not names:

@@ -21,7 +21,7 @@ MAX_VALUES: Final = 60_000
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _ODD_SPACE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\ufeff]+")
-_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*|/\*(?:[^*]|\*(?!/))*+\*/")
+_LINE_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$.-]*|[0-9]+")
 _COLON: Final = re.compile(r"=>|:=|=")
 _VALUE_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
@@ -55,6 +55,7 @@ class _Reader:
         self.repairs: list[Repair] = []
         self.unclosed: list[Json] = []
         self._values_left = MAX_VALUES
+        self._comments_close = True
 
     def container(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
         if depth > self._max_depth:
@@ -223,11 +224,11 @@ class _Reader:
                 return limit
             mark = text[position]
             if mark in "/#":
-                comment = _COMMENT.match(text, position, limit)
-                if comment is None:
+                end = self._comment_end(position)
+                if end is None:
                     return position
-                self._note(RepairKind.COMMENT_REMOVED, position, comment.end())
-                position = comment.end()
+                self._note(RepairKind.COMMENT_REMOVED, position, end)
+                position = end
             elif mark < " " or mark > "~":
                 odd = _ODD_SPACE.match(text, position, limit)
                 if odd is None:
@@ -236,6 +237,15 @@ class _Reader:
                 position = odd.end()
             else:
                 return position
+
+    def _comment_end(self, position: int) -> int | None:
+        if not self._text.startswith("/*", position):
+            found = _LINE_COMMENT.match(self._text, position, self._limit)
+            return found.end() if found else None
+        # The first comment that is never closed is the last one looked for.
+        end = self._text.find("*/", position + 2, self._limit) if self._comments_close else -1
+        self._comments_close = end >= 0
+        return end + 2 if self._comments_close else None
 
     def _note(self, kind: RepairKind, start: int, end: int) -> None:
         self._keep(Repair(kind, start, end))

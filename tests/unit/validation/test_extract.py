@@ -1,6 +1,7 @@
 """extract gets the one value out of an answer, says what it did, and refuses rather than guess."""
 
 import json
+from time import process_time
 from typing import Any
 
 import pytest
@@ -268,6 +269,25 @@ def test_a_megabyte_of_anything_is_refused_in_time(before: str, piece: str) -> N
 
     assert not extraction.ok
     assert len(extraction.candidates) < 1_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```" + "{" * 1_000_000 + "`",
+        "~" * 1_000_000 + "`",
+        "{/*} " * 250 + "x" * 7_000_000,
+        "{" + "a: /* ," * 9_000 + "x" * 1_000_000,
+        '{\\"x\\"\n}\n' * 250 + "a" * 2_000_000 + "\\q}",
+        'e.g. {"n": 1} ' * 250 + '{"n": 2, "big": [1' + "0" * 20 + ", " + "1, " * 500_000 + "1]}",
+    ],
+)
+def test_what_was_searched_once_is_not_searched_again(text: str) -> None:
+    started = process_time()
+
+    extract(text, {"type": "object"})
+
+    assert process_time() - started < 5
 
 
 def test_ten_thousand_levels_and_a_hundred_thousand_candidates_are_refused() -> None:
