@@ -7,7 +7,8 @@ beyond which a pattern counts as not matched; so do they on strings too long for
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import islice
 from threading import Lock
 from typing import Any, Final
@@ -16,28 +17,42 @@ import jsonschema_rs
 import orjson
 
 from common.errors import Fault, SchemaError
+from common.schema.alternatives import may_nest, without_branch_faults
 from common.schema.faults import draft_number, explain
 from common.schema.pattern_work import looks_around, within_pattern_work
-from common.schema.violations import MAX_VIOLATIONS, Json, Violation, describe
+from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 
 _MAX_CACHED: Final = 256
 _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=4 << 20, dfa_size_limit=4 << 20)
 _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
 """Beyond it only the first fault is told: the validator builds all at once, each with a copy of its value."""
 
+_ALL_FAULTS_UP_TO_LEVELS: Final = 4
+"""Beyond it only the root is told to be wrong, where alternatives that hold themselves cannot be rewritten."""
+
 _TOO_LONG: Final = "holds strings too long to be matched against a pattern with look-around or back-references"
+_AS_A_WHOLE: Final = "does not satisfy the schema; which part of it is to blame cannot be told, look at the whole"
 _NOT_JSON: Final = "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
 
 
 class CompiledSchema:
     """One schema, ready to check. Keep it where the same schema is used again and again."""
 
-    __slots__ = ("_is_valid", "_validator", "digest", "schema")
+    __slots__ = ("_is_valid", "_tell", "_validator", "digest", "schema")
 
-    def __init__(self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator, looks_around: bool) -> None:
+    def __init__(
+        self,
+        schema: Json,
+        digest: bytes,
+        validator: jsonschema_rs.Validator,
+        looks_around: bool,
+        tell: Callable[[], jsonschema_rs.Validator | None] | None = None,
+    ) -> None:
+        """Prepare. ``tell`` makes what says what is wrong, where ``validator`` could take too long for it."""
         self.schema = schema
         self.digest = digest
         self._validator = validator
+        self._tell = tell
         self._is_valid = self._is_valid_in_time if looks_around else validator.is_valid
 
     def is_valid(self, instance: Json) -> bool:
@@ -50,21 +65,33 @@ class CompiledSchema:
             return []
         if self._is_valid == self._is_valid_in_time and not within_pattern_work(instance):
             return [Violation("", "pattern", _TOO_LONG, expected="shorter strings", actual=type(instance).__name__)]
-        size_bytes = len(_dump(instance))
-        if size_bytes > _ALL_FAULTS_UP_TO_BYTES:
-            return self._first_fault(instance)
-        errors = self._validator.iter_errors(instance)
-        return [describe(error, instance) for error in islice(errors, MAX_VIOLATIONS)]
+        if self._tell is None:
+            return _faults(self._validator, instance)
+        teller = self._tell()
+        told = _faults(teller, instance) if teller is not None else []
+        if not told and _nests_within(instance, _ALL_FAULTS_UP_TO_LEVELS):
+            told = _faults(self._validator, instance)
+        return told or [Violation("", "anyOf", _AS_A_WHOLE, actual=brief(instance))]
 
     def _is_valid_in_time(self, instance: Json) -> bool:
         return within_pattern_work(instance) and self._validator.is_valid(instance)
 
-    def _first_fault(self, instance: Json) -> list[Violation]:
-        try:
-            self._validator.validate(instance)
-        except jsonschema_rs.ValidationError as error:
-            return [describe(error, instance)]
-        return []
+
+def _faults(validator: jsonschema_rs.Validator, instance: Json) -> list[Violation]:
+    if len(_dump(instance)) <= _ALL_FAULTS_UP_TO_BYTES:
+        return [describe(error, instance) for error in islice(validator.iter_errors(instance), MAX_VIOLATIONS)]
+    try:
+        validator.validate(instance)
+    except jsonschema_rs.ValidationError as error:
+        return [describe(error, instance)]
+    return []
+
+
+def _nests_within(instance: Json, levels: int) -> bool:
+    if not isinstance(instance, dict | list):
+        return True
+    parts = instance.values() if isinstance(instance, dict) else instance
+    return levels > 0 and all(_nests_within(part, levels - 1) for part in parts)
 
 
 _cache: dict[tuple[bytes, bytes, bool], CompiledSchema] = {}
@@ -106,7 +133,9 @@ def compile_schema(
     validator = _compile(schema, formats, resources)
     if isinstance(validator, list):
         raise _refused(validator)
-    compiled = CompiledSchema(schema, key[0], validator, looks_around((schema, dict(resources or {}))))
+    parts = (schema, dict(resources or {}))
+    tell = _teller(schema, formats, resources) if may_nest(parts) else None
+    compiled = CompiledSchema(schema, key[0], validator, looks_around(parts), tell)
     with _cache_lock:
         while len(_cache) >= _MAX_CACHED:
             del _cache[next(iter(_cache))]
@@ -136,6 +165,20 @@ def _compile(
         )
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         return explain(schema, error)
+
+
+def _teller(
+    schema: Json, formats: bool, resources: Mapping[str, Json] | None
+) -> Callable[[], jsonschema_rs.Validator | None]:
+    """Return what compiles, once and only if something is wrong, the schema that tells what."""
+
+    @cache
+    def tell() -> jsonschema_rs.Validator | None:
+        rewritten, parts = without_branch_faults(schema, resources)
+        validator = _compile(rewritten, formats, parts)
+        return None if isinstance(validator, list) else validator
+
+    return tell
 
 
 def _refused(violations: list[Violation]) -> SchemaError:

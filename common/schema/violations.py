@@ -17,6 +17,9 @@ Json: TypeAlias = Any
 MAX_VIOLATIONS: Final = 100
 """How many violations are reported of one instance; the rest would help nobody."""
 
+HIDDEN_KEYWORD: Final = "x-headrace-alternatives"
+"""In a ``not`` of a rewritten schema (see alternatives): the keyword that it stands for."""
+
 _MAX_QUOTED_CHARS: Final = 80
 _MAX_EXPECTED_CHARS: Final = 400
 
@@ -217,6 +220,8 @@ def describe(error: jsonschema_rs.ValidationError, root: Json) -> Violation:
         parent = reduce(lambda node, part: node[part], error.instance_path, root)
         if isinstance(parent, dict) and parent != error.instance:
             keyword, facts = "additionalProperties", {"unexpected": list(parent)}
+    if keyword == "not" and isinstance(facts["schema"], dict):
+        keyword = facts["schema"].get(HIDDEN_KEYWORD, keyword)
     wording = _WORDING.get(keyword)
     message, expected, actual = (
         wording(facts, error.instance) if wording else (cut(error.message, 200), None, error.instance)

@@ -1,5 +1,6 @@
 """check says what is wrong with an instance, agrees with the reference implementation, and cannot be stalled."""
 
+import json
 from typing import Any
 
 import pytest
@@ -220,3 +221,43 @@ _schemas = st.recursive(
 @given(_schemas, _instances)
 def test_it_agrees_with_the_reference(schema: Any, instance: Any) -> None:
     assert (check(instance, schema) == []) == Draft202012Validator(schema).is_valid(instance)
+
+
+def _tree(depth: int, leaf: Any) -> Any:
+    return {"op": "and", "left": _tree(depth - 1, leaf), "right": {"value": 1}} if depth else {"value": leaf}
+
+
+def _tree_schema(**more: Any) -> dict[str, Any]:
+    node = {"$ref": "#/$defs/node"}
+    leaf = {"properties": {"value": {"type": "integer"}}, "required": ["value"], "additionalProperties": False}
+    both = [
+        {"properties": {"op": {"const": op}, "left": node, "right": node}, "required": ["op", "left", "right"]}
+        for op in ("and", "or")
+    ]
+    return {"properties": {"tree": node, "n": {"type": "integer"}}, "$defs": {"node": {"anyOf": [*both, leaf]}}, **more}
+
+
+@pytest.mark.parametrize("more", [{}, {"unevaluatedProperties": False}])
+def test_alternatives_that_hold_themselves_are_told_in_time_and_in_place(more: dict[str, Any]) -> None:
+    schema = _tree_schema(**more)
+
+    for depth in (1, 60):
+        assert check({"tree": _tree(depth, 5), "n": 1}, schema) == []
+        violations = check({"tree": _tree(depth, "five"), "n": "x"}, schema)
+        assert {(v.pointer, v.keyword) for v in violations} == {("/tree", "anyOf"), ("/n", "type")}
+        assert "at least one of the alternatives" in next(v.message for v in violations if v.pointer == "/tree")
+
+
+def test_what_an_alternative_evaluates_counts_in_a_schema_with_references_too() -> None:
+    a, b = ({"properties": {name: {"$ref": "#/$defs/any"}}, "required": [name]} for name in "ab")
+    schema = {"anyOf": [a, b], "$defs": {"any": True}, "unevaluatedProperties": False}
+
+    assert [v.keyword for v in check({"a": 1, "c": 2}, schema)] == ["unevaluatedProperties"]
+
+
+def test_a_reference_into_an_alternative_leaves_the_root_to_blame_where_the_instance_is_deep() -> None:
+    schema = {"properties": {"a": {"$ref": "#/anyOf/0"}}, "anyOf": [{"type": ["integer", "object"]}, {"type": "null"}]}
+    deep = json.loads("[" * 9 + "]" * 9)
+
+    assert [(v.pointer, v.keyword) for v in check({"a": "x"}, schema)] == [("/a", "type")]
+    assert [(v.pointer, v.keyword) for v in check({"a": deep}, schema)] == [("", "anyOf")]
