@@ -16,6 +16,7 @@ import orjson
 
 from output_validation.escaped import is_escaped, unescape
 from output_validation.extraction import Place, Repair, RepairKind
+from output_validation.thoughts import thoughts as find_thoughts
 from output_validation.tolerant import Mended, read_tolerantly
 from output_validation.tolerant_text import UnreadableError
 
@@ -27,16 +28,7 @@ MAX_PROSE_BRACKETS: Final = 20_000
 _WORK_PER_CHAR: Final = 3
 _WORK_AT_LEAST: Final = 100_000
 
-_THOUGHTS: Final = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
-_THOUGHT_TAG: Final = re.compile(
-    rf"(?P<open><{_THOUGHTS}>|\[THINK\]|<\|channel\|>analysis<\|message\|>)"
-    rf"|</{_THOUGHTS}>|\[/THINK\]|<\|channel\|>final<\|message\|>",
-    re.IGNORECASE,
-)
-_IN_STRING: Final = re.compile(r'[^\n"{\[]{0,60}\\?"\s*[,}\]:]')
-"""What follows a tag that stands in a string of some JSON."""
-
-_CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
+CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
 _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:[\[{][^\n`]*+)?)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
@@ -97,32 +89,15 @@ class Reading:
 
 def read(text: str, max_depth: int) -> Reading:
     """Return the candidates of ``text`` in order of appearance."""
-    thoughts = tuple(_thoughts(text))
+    thoughts = tuple(Span(*each) for each in find_thoughts(text))
     masked = _blank(text, thoughts)
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
     regions = sorted(search.regions(), key=lambda region: region.span.start)
     # Where anything else was found, [1] is a citation.
-    others = [each for each in regions if _CITATION.fullmatch(text, each.span.start, each.span.end) is None]
+    others = [each for each in regions if CITATION.fullmatch(text, each.span.start, each.span.end) is None]
     regions = others or regions
     return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES)
-
-
-def _thoughts(text: str) -> Iterator[Span]:
-    """Yield what a model says to itself. Without its opening tag a thought begins with the text."""
-    position, opened = 0, list[int]()
-    for tag in _THOUGHT_TAG.finditer(text):
-        if tag.lastgroup == "open":
-            opened.append(tag.start())
-        elif _IN_STRING.match(text, tag.end()):
-            # The pair is quoted by some JSON, in the answer or in a thought.
-            del opened[-1:]
-        elif opened or position == 0:
-            yield Span(opened[0] if opened else 0, tag.end())
-            position = tag.end()
-            opened.clear()
-    if opened:
-        yield Span(opened[0], len(text))
 
 
 def _blank(text: str, spans: tuple[Span, ...]) -> str:

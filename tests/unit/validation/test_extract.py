@@ -127,6 +127,37 @@ def test_a_text_that_looks_like_a_thought_inside_a_value_stays() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '<think >{"n": 2}</think >{"n": 1}',
+        '<think mode="deep" n=\'2\'>{"n": 2}</think>{"n": 1}',
+        '◁think▷{"n": 2}◁/think▷{"n": 1}',
+        '<|begin_of_thought|>{"n": 2}<|end_of_thought|>{"n": 1}',
+        '<thought_process>{"n": 2}</thought_process>{"n": 1}',
+        '<|channel|>analysis<|message|>{"n": 2}<|end|><|start|>assistant<|channel|>commentary to=functions.f '
+        '<|constrain|>json<|message|>{"n": 1}<|call|>',
+        '<|channel|>analysis<|message|>{"n": 2}<|end|><|start|>assistant<|channel|>final<|message|>{"n": 1}',
+        '<|channel|>analysis<|message|>{"n": 2}<|channel|>commentary<|message|>{"n": 1}',
+    ],
+)
+def test_a_thought_is_known_by_its_marks(text: str) -> None:
+    extraction = extract(text, SCHEMA)
+
+    assert (extraction.ok, extraction.value) == (True, {"n": 1})
+    assert RepairKind.THOUGHT_SET_ASIDE in {repair.kind for repair in extraction.repairs}
+
+
+def test_a_thought_is_never_the_answer() -> None:
+    assert not extract('<thought_process>{"n": 2}</thought_process>\nI do not know.', SCHEMA).ok
+    assert not extract('<think>so {"n": 2}', SCHEMA).ok
+    assert extract('{"n": 1}<|end|>', SCHEMA).value == {"n": 1}
+
+
+def test_a_tag_in_a_string_opens_no_thought() -> None:
+    assert extract('Sure: {"s": "the <think> tag", "n": 1}', None).value == {"s": "the <think> tag", "n": 1}
+
+
+@pytest.mark.parametrize(
     ("text", "value"),
     [("true", True), (' "a" ', "a"), ("[1]", [1]), ("12345678901234567890123", 12345678901234567890123)],
 )

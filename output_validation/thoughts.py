@@ -1,0 +1,56 @@
+"""Knows the marks between which models write down what they think. Pure, linear."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_NAMES: Final = (
+    r"(?:think|thinking|thoughts?|thought_process|chain_of_thought|reasoning|reflection|scratchpad|analysis|seed:think)"
+)
+_ATTRIBUTES: Final = r"""(?:\s++[\w:-]++\s*+=\s*+["'][^<>"'\n]{0,80}["'])*+\s*+"""
+_HEADER: Final = r"<\|channel\|>(?:final|commentary[^<>\n]{0,80})(?:<\|constrain\|>\w{1,20})?<\|message\|>"
+TAG: Final = re.compile(
+    rf"(?P<open><{_NAMES}{_ATTRIBUTES}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
+    r"|(?P<channel><\|channel\|>analysis<\|message\|>)"
+    rf"|(?P<close></{_NAMES}\s*+>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>)"
+    rf"|(?P<end><\|end\|>(?:(?:<\|start\|>assistant)?{_HEADER})?|{_HEADER})",
+    re.IGNORECASE,
+)
+"""``channel`` opens what ``end`` closes, and nothing else: other models end their answers with ``<|end|>``."""
+
+MAX_TAG_CHARS: Final = 128
+"""Of a tag that is still arriving no more than this is waited for."""
+
+_IN_STRING: Final = re.compile(r'[^\n"{\[]{0,60}\\?"\s*[,}\]:]')
+"""What follows a tag that stands in a string of some JSON."""
+
+_STRING_OPENS: Final = re.compile(r'[:,\[{]\s*\\?"[^"\n]*\Z')
+_MAX_LOOK_BACK: Final = 200
+
+
+def thoughts(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where a model speaks to itself. Without its opening tag a thought begins with the text."""
+    position, opened = 0, list[re.Match[str]]()
+    for tag in TAG.finditer(text):
+        kind = tag.lastgroup
+        if kind in {"open", "channel"}:
+            opened.append(tag)
+        elif kind == "end" and not (opened and opened[-1].lastgroup == "channel"):
+            continue
+        elif kind == "close" and _IN_STRING.match(text, tag.end()):
+            # The pair is quoted by some JSON, in the answer or in a thought.
+            del opened[-1:]
+        elif opened or position == 0:
+            yield (opened[0].start() if opened else 0), tag.end()
+            position = tag.end()
+            opened.clear()
+    start = next((tag.start() for tag in opened if not _is_quoted(text, tag)), None)
+    if start is not None:
+        yield start, len(text)
+
+
+def _is_quoted(text: str, tag: re.Match[str]) -> bool:
+    """Return whether a tag stands in a string of some JSON."""
+    if _IN_STRING.match(text, tag.end()) is None:
+        return False
+    return _STRING_OPENS.search(text[max(0, tag.start() - _MAX_LOOK_BACK) : tag.start()]) is not None
