@@ -1,8 +1,9 @@
 """Gives the best-known value of an answer that is still arriving, for live views. Pure; never a verdict.
 
-A completed leaf never changes: a string, number or word is given once it has ended, and members and items only
-appear. Fences, prose and thoughts before the value are skipped as they come. Only strict JSON is followed; what
-needs mending shows when the whole answer is judged.
+A completed leaf never changes: a string, number or word is given once it has ended and what follows may follow it,
+and members and items only appear. Fences, prose and thoughts before the value are skipped as they come; only what
+turns out to be a thought by its closing tag alone is taken back. Only strict JSON is followed; what needs mending
+shows when the whole answer is judged. Each character is looked at once.
 """
 
 import re
@@ -11,13 +12,19 @@ from typing import Any, Final
 import orjson
 
 from common.schema import Json
+from output_validation.candidates import CITATION
+from output_validation.thoughts import MAX_TAG_CHARS, TAG
 
 MAX_DEPTH: Final = 64
-_OPEN: Final = re.compile(r"<(?:think|thinking|thoughts?|reasoning)>", re.IGNORECASE)
-_CLOSE: Final = re.compile(r"</(?:think|thinking|thoughts?|reasoning)>", re.IGNORECASE)
-_START: Final = re.compile(r'\{\s*["}]|\[\s*["\[{\]\-0-9tfn]')
-_TOKEN: Final = re.compile(r'\s*(?:([{}\[\]:,])|("(?:[^"\\\x00-\x1f]|\\.)*+")|([^\s{}\[\]:,"]+)(?=[\s{}\[\]:,]))')
-_TAG_CHARS: Final = 16
+_MAX_WORD_CHARS: Final = 400
+_MAX_INDENT: Final = 200
+_START: Final = re.compile(r'\{\s*["}]|\[\s*(?:["\[{\]\-0-9]|(?:true|false|null)\s*[,\]])')
+_EMPTY: Final = re.compile(r"\{\s*\}|\[\s*\]")
+_MAY_BE_CITATION: Final = re.compile(r"\[[0-9, ]{0,20}\Z")
+_LONE_BRACKET: Final = re.compile(r"[\[{](\s*)\Z")
+_SPACE: Final = re.compile(r"\s*")
+_IN_STRING: Final = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
+_WORD: Final = re.compile(r'[^\s{}\[\]:,"]+')
 _WAITING: Final = object()
 
 
@@ -26,14 +33,20 @@ class PartialExtractor:
 
     def __init__(self) -> None:
         self._pending = ""
-        self._thinking = False
+        self._thought_by: str | None = None
+        self._thought_ended = False
+        self._is_line_blank = True
+        self._begin()
+
+    def _begin(self) -> None:
         self._stack: list[dict[str, Json] | list[Json]] = []
         self._keys: list[str | None] = []
         self._root: Any = _WAITING
         self._key_wanted = False
-        self._in_string = False
+        self._open_string: list[str] | None = None
+        self._whole_string: str | None = None
         self.complete = False
-        """The value is closed: nothing that follows changes it."""
+        """The value is closed: nothing that follows changes it, but that it was a thought."""
         self.broken = False
         """The text is not strict JSON from here on; ``value`` stays as it is."""
 
@@ -49,64 +62,154 @@ class PartialExtractor:
 
     def feed(self, text: str) -> Json:
         """Take the next piece of the answer and return the value so far."""
-        if not (self.complete or self.broken):
-            self._pending += text
-            if self._in_string and '"' not in text:
-                return self.value  # a long string is not searched anew with each piece of it
-            if self._root is _WAITING:
-                self._find_start()
-            if self._root is not _WAITING:
-                self._read()
+        self._pending += text
+        if self._root is _WAITING:
+            self._find_start()
+        if self._root is not _WAITING and not (self.complete or self.broken):
+            self._read()
+        if (self.complete or self.broken) and self._was_thought():
+            self._begin()
+            return self.feed("")
         return self.value
+
+    def _was_thought(self) -> bool:
+        """Return whether what follows the value says that all before it was a thought."""
+        tag = (
+            None
+            if self._thought_ended
+            else next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None)
+        )
+        if tag is None:
+            self._pending = "" if self._thought_ended else self._pending[-MAX_TAG_CHARS:]
+            return False
+        self._thought_ended = True
+        if tag.lastgroup != "close":
+            return False
+        self._pending, self._is_line_blank = self._pending[tag.end() :], True
+        return True
 
     def _find_start(self) -> None:
         """Drop what comes before the value, but what may be the beginning of it or of a tag."""
+        position = 0
+        start: int | None = -1
         while True:
-            if self._thinking:
-                closing = _CLOSE.search(self._pending)
-                if closing is None:
-                    self._pending = self._pending[-_TAG_CHARS:]
-                    return
-                self._pending, self._thinking = self._pending[closing.end() :], False
-            opening, start = _OPEN.search(self._pending), _START.search(self._pending)
-            if opening is not None and (start is None or opening.start() < start.start()):
-                self._pending, self._thinking = self._pending[opening.end() :], True
-                continue
-            if start is not None:
-                opener = self._pending[start.start()]
-                self._root = {} if opener == "{" else []
-                self._push(self._root)
-                self._pending = self._pending[start.start() + 1 :]
-                return
-            bracket = re.search(r"[\[{]\s*\Z", self._pending)
-            keep = bracket.start() if bracket else max(0, len(self._pending) - _TAG_CHARS)
-            self._pending = self._pending[keep:]
-            return
+            if start is not None and start < position and self._thought_by is None:
+                start = self._value_start(position)
+            until = len(self._pending) if start is None or self._thought_by is not None else start
+            tag = TAG.search(self._pending, position, until)
+            if tag is None:
+                break
+            self._pass(tag)
+            position = tag.end()
+        if self._thought_by is not None:
+            self._pending = self._pending[-MAX_TAG_CHARS:]
+        elif start is None:
+            if bracket := _LONE_BRACKET.search(self._pending, position):
+                self._pending = self._pending[: bracket.start(1)]
+            self._drop(max(position, len(self._pending) - MAX_TAG_CHARS), position)
+        elif _MAY_BE_CITATION.match(self._pending, start) and not self._leads_line(start, position):
+            self._drop(start, position)
+        else:
+            self._root = {} if self._pending[start] == "{" else []
+            self._push(self._root)
+            self._pending = self._pending[start + 1 :]
+
+    def _pass(self, tag: re.Match[str]) -> None:
+        """Go on behind a tag, in a thought or out of it."""
+        kind = tag.lastgroup
+        if self._thought_by is None and kind in {"open", "channel"}:
+            self._thought_by = kind
+        elif kind == "close" or (kind == "end" and self._thought_by == "channel"):
+            self._thought_by, self._thought_ended = None, True
+        self._is_line_blank = True
+
+    def _value_start(self, position: int) -> int | None:
+        """Return where a value begins. In a line with words, {} and [1] are no value."""
+        for found in _START.finditer(self._pending, position):
+            at = found.start()
+            is_aside = CITATION.match(self._pending, at) or _EMPTY.match(self._pending, at)
+            if is_aside is None or self._leads_line(at, position):
+                return at
+        return None
+
+    def _leads_line(self, at: int, position: int) -> bool:
+        """Return whether nothing but blanks stands before ``at``; a line begins anew at ``position``, behind a tag."""
+        first = max(position, at - _MAX_INDENT)
+        *earlier, line = self._pending[first:at].rsplit("\n", 1)
+        return not line.strip() and (bool(earlier) or (first == position and self._is_line_blank))
+
+    def _drop(self, end: int, position: int) -> None:
+        self._is_line_blank = self._leads_line(end, position)
+        self._pending = self._pending[end:]
 
     def _read(self) -> None:
         position = 0
         while not (self.complete or self.broken):
-            token = _TOKEN.match(self._pending, position)
-            if token is None:
+            position = self._space_end(position)
+            if position == len(self._pending):
                 break
-            position = token.end()
-            self._take(token)
+            after = self._take(position)
+            if after is None or after == position:
+                break
+            position = after
         self._pending = self._pending[position:]
-        self._in_string = self._pending.lstrip()[:1] == '"'
 
-    def _take(self, token: re.Match[str]) -> None:
-        mark, string, word = token.groups()
+    def _space_end(self, position: int) -> int:
+        if self._open_string is not None:
+            return position
+        space = _SPACE.match(self._pending, position)
+        return space.end() if space else position
+
+    def _take(self, position: int) -> int | None:
+        """Take what stands there and return its end, None if it may go on with the next piece."""
+        if self._open_string is not None:
+            return self._string(self._open_string, position)
+        mark = self._pending[position]
+        if self._whole_string is not None:
+            if mark not in (":" if self._key_wanted else ",]}"):
+                self.broken = True
+                return None
+            self._leaf(self._whole_string)
+            self._whole_string = None
+        elif mark == '"':
+            self._open_string = ['"']
+            return position + 1
+        if mark in "{}[]:,":
+            self._structure(mark)
+            return position + 1
+        word = _WORD.match(self._pending, position)
+        if word is None or word.end() == len(self._pending):
+            self.broken = len(self._pending) - position > _MAX_WORD_CHARS
+            return None
+        self._leaf(word.group())
+        return word.end()
+
+    def _string(self, pieces: list[str], position: int) -> int | None:
+        found = _IN_STRING.match(self._pending, position)
+        end = found.end() if found else position
+        pieces.append(self._pending[position:end])
+        stop = self._pending[end : end + 2]
+        if stop[:1] == '"':
+            self._whole_string, self._open_string = "".join((*pieces, '"')), None
+            return end + 1
+        # Half of an escape waits for the other.
+        self.broken = stop not in {"", "\\"}
+        return end
+
+    def _leaf(self, token: str) -> None:
         try:
-            if mark is not None:
-                self._structure(mark)
-            elif string is not None and self._key_wanted:
-                self._keys[-1], self._key_wanted = str(orjson.loads(string)), False
-            else:
-                self._put(orjson.loads(string if string is not None else word))
-        except (orjson.JSONDecodeError, IndexError):
+            value = orjson.loads(token)
+        except orjson.JSONDecodeError:
             self.broken = True
+            return
+        if self._key_wanted and isinstance(value, str):
+            self._keys[-1], self._key_wanted = value, False
+        else:
+            self._put(value)
 
     def _structure(self, mark: str) -> None:
+        if self.broken:
+            return
         match mark:
             case "{" | "[":
                 child: dict[str, Json] | list[Json] = {} if mark == "{" else []
@@ -129,7 +232,7 @@ class PartialExtractor:
         self._stack.append(container)
         self._keys.append(None)
         self._key_wanted = isinstance(container, dict)
-        self.broken = len(self._stack) > MAX_DEPTH
+        self.broken = self.broken or len(self._stack) > MAX_DEPTH
 
     def _put(self, value: Json) -> None:
         top = self._stack[-1]

@@ -2,8 +2,10 @@
 
 import copy
 import json
+from time import process_time
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +52,8 @@ def test_an_unfinished_string_or_number_is_not_shown() -> None:
 
     assert extractor.feed('{"a": 12') == {}
     assert extractor.feed('3, "b": "hel') == {"a": 123}
-    assert extractor.feed('lo"') == {"a": 123, "b": "hello"}
+    assert extractor.feed('lo"') == {"a": 123}
+    assert extractor.feed(" ,") == {"a": 123, "b": "hello"}
     assert not extractor.complete
 
 
@@ -67,3 +70,64 @@ def test_a_megabyte_of_brackets_is_given_up_early() -> None:
     extractor.feed("[" * 1_000_000)
 
     assert extractor.broken
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "As shown in [1], the answer: ",
+        "As shown in [1, 2] and [3]: ",
+        "Use {} for objects, [] for lists. ",
+        "A [note] and a [true story]: ",
+        '<analysis>{"n": 1}</analysis>',
+        '[THINK]{"n": 1}[/THINK] ',
+        '<think mode="deep">{"n": 1}</think >\n',
+        '<|channel|>analysis<|message|>{"n": 1}<|end|><|start|>assistant<|channel|>final<|message|>',
+        'Perhaps {"n": 1}? No.</think>\n',
+        'Perhaps {"n": 1, x}? No.</think>\n',
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_what_stands_before_the_value_is_not_shown_for_it(before: str, size: int) -> None:
+    extractor = PartialExtractor()
+    text = before + '{"n": 2}\nand [3] {"n": 4}'
+
+    for start in range(0, len(text), size):
+        extractor.feed(text[start : start + size])
+
+    assert (extractor.value, extractor.complete) == ({"n": 2}, True)
+
+
+def test_a_string_whose_end_is_in_doubt_is_not_shown() -> None:
+    extractor = PartialExtractor()
+
+    assert extractor.feed('{"s": "a "big" lid", "n": 1}') == {}
+    assert extractor.broken
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [
+        ('{"a": "', '\\"\\"'),
+        ('{"a": "', "abc\\"),
+        ("{", "    "),
+        ('{"a"', "    "),
+        ("[1, ", "1111"),
+        ("", "[1] "),
+        ("", "{}  "),
+        ("<think>", "a < "),
+        ("[", "tttt"),
+        ('{"a": 1}', "<thi"),
+    ],
+)
+def test_a_long_answer_in_small_pieces_takes_time_in_proportion(before: str, piece: str) -> None:
+    extractor = PartialExtractor()
+    started = process_time()
+
+    extractor.feed(before)
+    for _ in range(60_000):
+        extractor.feed(piece)
+    PartialExtractor().feed(before + piece * 60_000)
+    PartialExtractor().feed("<think></think>" * 70_000)
+
+    assert process_time() - started < 10
