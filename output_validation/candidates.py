@@ -230,12 +230,12 @@ class _Search:
         return None
 
     def _scalars(self) -> Iterator[Region]:
-        """Yield fenced blocks that are said to be JSON, or nothing, and hold neither object nor array."""
+        """Yield fenced blocks that hold neither object nor array and are said to be JSON, or are it unsaid."""
         for fence in self._fences:
             inner = self._text[fence.inner.start : fence.inner.end]
             if fence.label in _JSON_LABELS and inner.strip():
                 start = fence.inner.start + len(inner) - len(inner.lstrip())
-                if self._text[start] not in "[{":
+                if self._text[start] not in "[{" and (fence.label or _is_strict(inner)):
                     yield self._region(start, start + len(inner.strip()))
 
     def _guessed_end(self, start: int) -> int | None:

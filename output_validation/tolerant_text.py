@@ -274,7 +274,7 @@ class _Mender:
             self._repairs.append(Repair(RepairKind.QUOTE_GUESSED, self._start, end))
         if self._is_escape_doubtful():
             self._repairs.append(Repair(RepairKind.ESCAPE_GUESSED, self._start, end))
-        return TextRead("".join(self._parts), end, tuple(self._repairs))
+        return TextRead(self._value(), end, tuple(self._repairs))
 
     def _is_escape_doubtful(self) -> bool:
         if self._kept_backslash is not None:
@@ -286,4 +286,10 @@ class _Mender:
     def _cut(self, position: int) -> TextRead:
         self._parts.append(self._text[position : self._limit].rstrip("\\"))
         self._repairs.append(Repair(RepairKind.TAIL_LOST, self._start, self._limit))
-        return TextRead("".join(self._parts), self._limit, tuple(self._repairs), cut=True)
+        return TextRead(self._value(), self._limit, tuple(self._repairs), cut=True)
+
+    def _value(self) -> str:
+        value = "".join(self._parts)
+        if "\0" in value or _has_surrogate(value):
+            raise UnreadableError(self._start, "a string holds NUL or half of a surrogate pair")
+        return value

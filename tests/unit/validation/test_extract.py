@@ -1,7 +1,6 @@
 """extract gets the one value out of an answer, says what it did, and refuses rather than guess."""
 
 import json
-from time import process_time
 from typing import Any
 
 import pytest
@@ -124,37 +123,6 @@ def test_a_text_that_looks_like_a_thought_inside_a_value_stays() -> None:
     extraction = extract('html: {"h": "a <think>x</think> b"} end', None)
 
     assert extraction.value == {"h": "a <think>x</think> b"}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '<think >{"n": 2}</think >{"n": 1}',
-        '<think mode="deep" n=\'2\'>{"n": 2}</think>{"n": 1}',
-        '◁think▷{"n": 2}◁/think▷{"n": 1}',
-        '<|begin_of_thought|>{"n": 2}<|end_of_thought|>{"n": 1}',
-        '<thought_process>{"n": 2}</thought_process>{"n": 1}',
-        '<|channel|>analysis<|message|>{"n": 2}<|end|><|start|>assistant<|channel|>commentary to=functions.f '
-        '<|constrain|>json<|message|>{"n": 1}<|call|>',
-        '<|channel|>analysis<|message|>{"n": 2}<|end|><|start|>assistant<|channel|>final<|message|>{"n": 1}',
-        '<|channel|>analysis<|message|>{"n": 2}<|channel|>commentary<|message|>{"n": 1}',
-    ],
-)
-def test_a_thought_is_known_by_its_marks(text: str) -> None:
-    extraction = extract(text, SCHEMA)
-
-    assert (extraction.ok, extraction.value) == (True, {"n": 1})
-    assert RepairKind.THOUGHT_SET_ASIDE in {repair.kind for repair in extraction.repairs}
-
-
-def test_a_thought_is_never_the_answer() -> None:
-    assert not extract('<thought_process>{"n": 2}</thought_process>\nI do not know.', SCHEMA).ok
-    assert not extract('<think>so {"n": 2}', SCHEMA).ok
-    assert extract('{"n": 1}<|end|>', SCHEMA).value == {"n": 1}
-
-
-def test_a_tag_in_a_string_opens_no_thought() -> None:
-    assert extract('Sure: {"s": "the <think> tag", "n": 1}', None).value == {"s": "the <think> tag", "n": 1}
 
 
 @pytest.mark.parametrize(
@@ -300,25 +268,6 @@ def test_a_megabyte_of_anything_is_refused_in_time(before: str, piece: str) -> N
 
     assert not extraction.ok
     assert len(extraction.candidates) < 1_000
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "```" + "{" * 1_000_000 + "`",
-        "~" * 1_000_000 + "`",
-        "{/*} " * 250 + "x" * 7_000_000,
-        "{" + "a: /* ," * 9_000 + "x" * 1_000_000,
-        '{\\"x\\"\n}\n' * 250 + "a" * 2_000_000 + "\\q}",
-        'e.g. {"n": 1} ' * 250 + '{"n": 2, "big": [1' + "0" * 20 + ", " + "1, " * 500_000 + "1]}",
-    ],
-)
-def test_what_was_searched_once_is_not_searched_again(text: str) -> None:
-    started = process_time()
-
-    extract(text, {"type": "object"})
-
-    assert process_time() - started < 5
 
 
 def test_ten_thousand_levels_and_a_hundred_thousand_candidates_are_refused() -> None:

@@ -1,0 +1,91 @@
+"""The parts of an answer that may be its value are told from thoughts, prose and examples, in linear time."""
+
+from time import process_time
+from typing import Any
+
+import pytest
+
+from output_validation import RepairKind, extract
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<think >{"n": 2}</think >{"n": 1}',
+        '<think mode="deep" n=\'2\'>{"n": 2}</think>{"n": 1}',
+        '◁think▷{"n": 2}◁/think▷{"n": 1}',
+        '<|begin_of_thought|>{"n": 2}<|end_of_thought|>{"n": 1}',
+        '<thought_process>{"n": 2}</thought_process>{"n": 1}',
+        '<|channel|>analysis<|message|>{"n": 2}<|end|><|start|>assistant<|channel|>commentary to=functions.f '
+        '<|constrain|>json<|message|>{"n": 1}<|call|>',
+        '<|channel|>analysis<|message|>{"n": 2}<|end|><|start|>assistant<|channel|>final<|message|>{"n": 1}',
+        '<|channel|>analysis<|message|>{"n": 2}<|channel|>commentary<|message|>{"n": 1}',
+    ],
+)
+def test_a_thought_is_known_by_its_marks(text: str) -> None:
+    extraction = extract(text, SCHEMA)
+
+    assert (extraction.ok, extraction.value) == (True, {"n": 1})
+    assert RepairKind.THOUGHT_SET_ASIDE in {repair.kind for repair in extraction.repairs}
+
+
+def test_a_thought_is_never_the_answer() -> None:
+    assert not extract('<thought_process>{"n": 2}</thought_process>\nI do not know.', SCHEMA).ok
+    assert not extract('<think>so {"n": 2}', SCHEMA).ok
+    assert extract('{"n": 1}<|end|>', SCHEMA).value == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n": 1}\n```\nHope this helps.',
+        '```json title="a.json"\n{"n": 1}\n```\nHope this helps!',
+        '```\n$ run\n```\nResult: {"n": 1}',
+        '```json\n{"n": 1}\n```\n```\nThat was {all}, really.\n```\n',
+    ],
+)
+def test_a_block_of_prose_without_a_label_is_no_try_at_the_answer(text: str) -> None:
+    assert extract(text, SCHEMA).value == {"n": 1}
+
+
+def test_a_block_without_a_label_may_hold_a_scalar() -> None:
+    assert extract("Here:\n```\n42\n```", {"type": "integer"}).value == 42
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{'s': '\ud800'}", "{'s\ud800': 'a'}", "{'s': '\ud800", "{&quot;s&quot;: '\ud800'}", r"{'s': '\x00'}"],
+)
+def test_half_of_a_surrogate_pair_and_nul_are_refused(text: str) -> None:
+    for schema in ({"type": "object"}, None):
+        assert not extract(text, schema).ok
+
+
+def test_a_tag_in_a_string_opens_no_thought() -> None:
+    assert extract('Sure: {"s": "the <think> tag", "n": 1}', None).value == {"s": "the <think> tag", "n": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```" + "{" * 1_000_000 + "`",
+        "~" * 1_000_000 + "`",
+        "{/*} " * 250 + "x" * 7_000_000,
+        "{" + "a: /* ," * 9_000 + "x" * 1_000_000,
+        '{\\"x\\"\n}\n' * 250 + "a" * 2_000_000 + "\\q}",
+        'e.g. {"n": 1} ' * 250 + '{"n": 2, "big": [1' + "0" * 20 + ", " + "1, " * 500_000 + "1]}",
+    ],
+)
+def test_what_was_searched_once_is_not_searched_again(text: str) -> None:
+    started = process_time()
+
+    extract(text, {"type": "object"})
+
+    assert process_time() - started < 5
