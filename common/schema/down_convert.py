@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import jsonschema_rs
+
+from common.schema.faults import draft_number
+from common.schema.nulls import has_own_base, takes_null, target
 from common.schema.profiles import SchemaProfile
 from common.schema.violations import Json, to_pointer
 
@@ -16,6 +20,18 @@ _MAX_NODES: Final = 20_000
 _DEEPEST: Final = 60
 _TYPING: Final = frozenset({"type", "enum", "const", "anyOf", "properties"})
 _OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
+
+
+_FORMATS_SINCE: Final = {
+    "uri-reference": jsonschema_rs.Draft6,
+    "uri-template": jsonschema_rs.Draft6,
+    "json-pointer": jsonschema_rs.Draft6,
+    "iri": jsonschema_rs.Draft7,
+    "iri-reference": jsonschema_rs.Draft7,
+    "relative-json-pointer": jsonschema_rs.Draft7,
+    "duration": jsonschema_rs.Draft201909,
+    "uuid": jsonschema_rs.Draft201909,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ class _NoStrictFormError(Exception):
 
 def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
     """Return ``schema`` as ``profile`` takes it. The order of keys and properties is kept."""
-    conversion = _Conversion(schema, profile)
+    conversion = _Conversion(schema, profile, draft=draft_number(schema))
     try:
         converted = conversion.node(schema, "", 1, ())
         if profile.root_object and (converted.get("type") != "object" or "anyOf" in converted):
@@ -57,35 +73,6 @@ def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
     except _NoStrictFormError as error:
         return Converted(None, (*conversion.dropped, error.dropped))
     return Converted(converted, tuple(conversion.dropped), tuple(dict.fromkeys(conversion.nullable)))
-
-
-def without_nulls(value: Json, schema: Json) -> Json:
-    """Return ``value`` without the null members that the schema does not allow and does not require."""
-    if isinstance(value, list):
-        items = schema.get("items", True) if isinstance(schema, dict) else True
-        return [without_nulls(item, items) for item in value]
-    if not isinstance(value, dict) or not isinstance(schema, dict):
-        return value
-    declared, required = schema.get("properties", {}), schema.get("required", ())
-    kept = {}
-    for key, member in value.items():
-        part = declared.get(key, True)
-        if member is None and key in declared and key not in required and not _takes_null(part):
-            continue
-        kept[key] = without_nulls(member, part)
-    return kept
-
-
-def _takes_null(schema: Json) -> bool:
-    if not isinstance(schema, dict):
-        return schema is not False
-    types = schema.get("type")
-    if types is not None:
-        return "null" in ([types] if isinstance(types, str) else types)
-    if "const" in schema or "enum" in schema:
-        return None in (schema["enum"] if "enum" in schema else [schema["const"]])
-    branches = schema.get("anyOf") or schema.get("oneOf")
-    return any(_takes_null(branch) for branch in branches) if branches else True
 
 
 @dataclass(slots=True)
@@ -97,6 +84,7 @@ class _Conversion:
     nodes_left: int = _MAX_NODES
     properties: int = 0
     enum_values: int = 0
+    draft: int = 0
 
     def node(self, schema: Json, pointer: str, level: int, seen: tuple[str, ...]) -> dict[str, Any]:
         """Convert the schema at ``pointer``; ``seen`` are the references on the way to it."""
@@ -110,6 +98,8 @@ class _Conversion:
             return {}
         if not isinstance(schema, Mapping):
             raise _NoStrictFormError(pointer, "type", "a place where nothing is allowed has no strict form")
+        if schema is not self.root and has_own_base(schema):
+            raise _NoStrictFormError(pointer, "$id", "references in it do not start from the root")
         reference = schema.get("$ref")
         if isinstance(reference, str):
             return self._inlined(schema, reference, pointer, level, seen)
@@ -127,13 +117,13 @@ class _Conversion:
     ) -> dict[str, Any]:
         if reference in seen:
             raise _NoStrictFormError(pointer, "$ref", "the schema refers to itself")
-        target = _target(self.root, reference)
-        if target is None:
+        found = target(self.root, reference)
+        if found is None:
             raise _NoStrictFormError(pointer, "$ref", f"{reference} is not within the schema")
         for keyword in schema:
             if keyword not in {"$ref", "description", "title", "$comment"}:
                 self._drop(pointer, keyword, "it stands beside a reference")
-        return self.node(target, pointer, level, (*seen, reference))
+        return self.node(found, pointer, level, (*seen, reference))
 
     def _keyword(
         self,
@@ -150,6 +140,8 @@ class _Conversion:
         match keyword:
             case "$defs" | "definitions" | "$schema" | "$id" | "$comment":
                 return  # inlined, or without meaning for an answer
+            case _ if self._is_unknown(keyword, value):
+                self._drop(pointer, keyword, "it has no meaning in the draft that the schema names")
             case "anyOf" | "oneOf" if keyword == "anyOf" or "anyOf" not in schema:
                 branches = [self.node(each, f"{here}/{n}", level + 1, seen) for n, each in enumerate(value)]
                 converted["anyOf"] = branches
@@ -190,6 +182,12 @@ class _Conversion:
                     raise _NoStrictFormError(pointer, keyword, "it has too many enum values")
             converted[keyword] = value
 
+    def _is_unknown(self, keyword: str, value: Any) -> bool:
+        """Return whether the draft has no such word, so that nothing is refused for it."""
+        if keyword == "format":
+            return self.draft < _FORMATS_SINCE.get(value, 0)
+        return keyword == "const" and self.draft < jsonschema_rs.Draft6
+
     @staticmethod
     def _is_object(schema: Mapping[str, Any]) -> bool:
         types = schema.get("type")
@@ -224,7 +222,7 @@ class _Conversion:
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    if _takes_null(schema):
+    if takes_null(schema, schema):
         return schema
     if "enum" in schema or "const" in schema or "anyOf" in schema or not isinstance(schema.get("type"), str | list):
         return {"anyOf": [schema, {"type": "null"}]}
@@ -238,13 +236,3 @@ def _refuse_untyped(converted: Mapping[str, Any], pointer: str) -> None:
         raise _NoStrictFormError(pointer, "type", "nothing that is left of it says what may stand there")
     if (types == "array" or (isinstance(types, list) and "array" in types)) and "items" not in converted:
         raise _NoStrictFormError(pointer, "items", "strict mode wants to know the items of an array")
-
-
-def _target(root: Json, reference: str) -> Json:
-    if not reference.startswith("#"):
-        return None
-    node: Any = root
-    for token in reference.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        node = node.get(name) if isinstance(node, Mapping) else None
-    return node

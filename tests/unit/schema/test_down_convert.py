@@ -78,6 +78,108 @@ def test_where_there_is_no_strict_form_the_reason_is_told(schema: dict[str, Any]
     assert converted.dropped[-1].reason
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": ["string", "null"], "enum": ["x", "y"]},
+        {"type": ["string", "null"], "anyOf": [{"type": "string"}]},
+        {"type": "string", "enum": ["x", None]},
+    ],
+)
+def test_an_optional_member_may_be_null_whatever_refuses_it(part: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": part}, "additionalProperties": False}
+
+    converted = down_convert(schema, PROFILES["openai"])
+
+    assert converted.schema is not None
+    assert check({"a": None}, converted.schema) == []
+    assert without_nulls({"a": None}, schema) == {}
+
+
+def test_null_members_go_behind_references_and_in_alternatives_too() -> None:
+    item = {"type": "object", "properties": {"n": {"type": "integer"}, "d": {"type": "string"}}, "required": ["n"]}
+    cat, dog = (
+        {
+            "properties": {"kind": {"const": kind}, "age": {"type": age}, "next": {"$ref": "#"}},
+            "required": ["kind"],
+            "additionalProperties": False,
+        }
+        for kind, age in (("cat", "integer"), ("dog", ["integer", "null"]))
+    )
+    schema = {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": {"$ref": "#/$defs/I"}},
+            "a": {"$ref": "#/$defs/I"},
+            "pet": {"anyOf": [cat, dog, {"type": "null"}]},
+        },
+        "$defs": {"I": item},
+    }
+
+    assert without_nulls({"items": [{"n": 1, "d": None}], "a": None}, schema) == {"items": [{"n": 1}]}
+    assert without_nulls({"pet": None}, schema) == {"pet": None}
+    assert without_nulls({"pet": {"kind": "cat", "age": None}}, schema) == {"pet": {"kind": "cat"}}
+    assert without_nulls({"pet": {"kind": "dog", "age": None}}, schema) == {"pet": {"kind": "dog", "age": None}}
+    assert without_nulls({"pet": {"kind": "dog", "next": {"a": None}}}, schema) == {"pet": {"kind": "dog", "next": {}}}
+    assert without_nulls({"a": None}, {"$ref": "#"}) == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("draft", "part", "value"),
+    [
+        ("http://json-schema.org/draft-07/schema#", {"type": "string", "format": "uuid"}, "x"),
+        ("http://json-schema.org/draft-07/schema#", {"type": "string", "format": "duration"}, "x"),
+        ("http://json-schema.org/draft-04/schema#", {"type": "string", "const": "a"}, "b"),
+    ],
+)
+@pytest.mark.parametrize("profile", PROFILE_LIST, ids=lambda p: p.name)
+def test_what_has_no_meaning_in_an_old_draft_is_dropped(
+    draft: str, part: dict[str, Any], value: str, profile: SchemaProfile
+) -> None:
+    rest = {"type": "object", "properties": {"a": part}, "required": ["a"], "additionalProperties": False}
+
+    converted = down_convert({"$schema": draft, **rest}, profile)
+
+    assert converted.schema is not None
+    assert check({"a": value}, converted.schema) == []
+    assert converted.dropped[-1].pointer == "/properties/a"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "#addr"}}, "$defs": {"b": {"$anchor": "addr", "type": "string"}}},
+        {
+            "properties": {"a": {"$ref": "#/$defs/b"}},
+            "$defs": {
+                "b": {"$id": "urn:b", "$ref": "#/$defs/c", "$defs": {"c": {"type": "integer"}}},
+                "c": {"type": "string"},
+            },
+        },
+        {
+            "properties": {"a": {"$ref": "#/$defs/b/items"}},
+            "$defs": {"b": {"$id": "urn:b", "items": {"$ref": "#/$defs/c"}}, "c": {"type": "string"}},
+        },
+    ],
+)
+def test_a_reference_that_does_not_start_from_the_root_has_no_strict_form(schema: dict[str, Any]) -> None:
+    converted = down_convert({"type": "object", "additionalProperties": False, **schema}, PROFILES["grammar"])
+
+    assert converted.schema is None
+
+
+def test_a_reference_may_lead_into_a_list_and_be_encoded() -> None:
+    schema = {
+        "properties": {"a": {"$ref": "#/$defs/x%20y/anyOf/1"}},
+        "$defs": {"x y": {"anyOf": [True, {"type": "string"}]}},
+    }
+
+    converted = down_convert(schema, PROFILES["grammar"])
+
+    assert converted.schema is not None
+    assert converted.schema["properties"]["a"] == {"type": "string"}
+
+
 @given(st.integers(0, 10_000), st.sampled_from(PROFILE_LIST))
 def test_an_instance_of_the_original_is_one_of_the_converted(seed: int, profile: SchemaProfile) -> None:
     schema, instance = make_object(random.Random(seed))
