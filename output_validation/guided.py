@@ -15,6 +15,7 @@ from output_validation.extraction import RepairKind
 from output_validation.guided_scalar import (
     OptionIndex,
     index_options,
+    is_option,
     may_be_one_item,
     read_enum,
     read_format,
@@ -172,7 +173,7 @@ class _Guide:
         if not is_const and id(options) not in known:
             known[id(options)] = index_options(options)
         index = index_options(options) if is_const else known[id(options)]
-        if value in index.texts if isinstance(value, str) else _is_one_of(value, options):
+        if is_option(value, options, index):
             return value
         if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
             self._note(RepairKind.ARRAY_UNWRAPPED, pointer)
@@ -297,10 +298,6 @@ def resolve(schema: Json, root: Json) -> Json:
             node = node.get(name) if isinstance(node, dict) else None
         schema = node
     return None
-
-
-def _is_one_of(value: Json, options: list[Json]) -> bool:
-    return any(type(value) is type(option) and value == option for option in options)
 
 
 def _types(schema: dict[str, Any]) -> frozenset[str]:

@@ -20,7 +20,7 @@ _GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,}(?:\.[0-9
 _TRUE: Final = frozenset({"true", "yes", "y", "on"})
 _FALSE: Final = frozenset({"false", "no", "n", "off"})
 _NULL: Final = frozenset({"null", "none", "nil", ""})
-_SEPARATORS: Final = re.compile(r"[\s_\-/.]+")
+_SEPARATORS: Final = re.compile(r"(?<=[^\W_])(?:(?<=[0-9])[\s_\-/.]+(?![0-9])|(?<![0-9])[\s_\-/.]+)(?=[^\W_])")
 _SEVERAL: Final = re.compile(r"[,;|\n]")
 _MAX_ENUM: Final = 2_000
 _MAX_DECODED: Final = 3
@@ -51,9 +51,9 @@ def may_be_one_item(value: Json) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OptionIndex:
-    """An enum's texts, and where the option of each spelling stands: None for a spelling that several share."""
+    """An enum's scalars, and where the option of each spelling stands: None for a spelling that several share."""
 
-    texts: frozenset[str]
+    scalars: frozenset[tuple[bool, Json]]
     by_case: dict[str, int | None]
     by_letters: dict[str, int | None]
 
@@ -65,18 +65,26 @@ def index_options(options: Sequence[Json]) -> OptionIndex:
     for number, option in enumerate(options[:_MAX_ENUM]):
         for index, spelled in ((by_case, _spelled(option)), (by_letters, _joined(option))):
             index[spelled] = None if spelled in index else number
-    return OptionIndex(frozenset(o for o in options if isinstance(o, str)), by_case, by_letters)
+    scalars = frozenset((isinstance(o, bool), o) for o in options if not isinstance(o, dict | list))
+    return OptionIndex(scalars, by_case, by_letters)
+
+
+def is_option(value: Json, options: Sequence[Json], index: OptionIndex) -> bool:
+    """Return whether ``value`` is one of the options as it stands; 1.0 is 1, and neither is true."""
+    if isinstance(value, dict | list):
+        return value in options
+    return (isinstance(value, bool), value) in index.scalars
 
 
 def read_enum(value: Json, options: Sequence[Json], index: OptionIndex) -> Read | None:
     """Return the one option that ``value`` names by another case, other separators or another type."""
-    if len(options) > _MAX_ENUM or isinstance(value, dict | list):
+    if len(options) > _MAX_ENUM or isinstance(value, dict | list | float):
         return None
     for places, wanted in ((index.by_case, _spelled(value)), (index.by_letters, _joined(value))):
         found = places.get(wanted) if wanted else None
         if found is not None:
             return options[found], RepairKind.ENUM_MATCHED
-    return None
+    return _null(value, frozenset({"null"})) if isinstance(value, str) and (False, None) in index.scalars else None
 
 
 def read_format(value: str, name: str) -> Read | None:
@@ -98,7 +106,8 @@ def _spelled(value: Json) -> str:
 
 
 def _joined(value: Json) -> str:
-    return _SEPARATORS.sub("", _spelled(value))
+    """Return a text without the separators between its words: a sign, or the point of a number, is none."""
+    return _SEPARATORS.sub("", _spelled(value)) if isinstance(value, str) else ""
 
 
 def _number(value: str, types: frozenset[str]) -> Read | None:
