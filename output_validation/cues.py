@@ -9,39 +9,69 @@ from enum import IntEnum
 from typing import Final
 
 _CHARS_BEFORE: Final = 120
+_CHARS_BEHIND: Final = 80
 _ANSWER: Final = re.compile(
-    r"\b(?:final|finally|corrected|correction|revised|fixed|updated|improved|actual|instead|my answer|the answer|"
+    r"\b(?:final|corrected|correction|revised|my answer|the answer|"
     r"here is the (?:json|result|output)|result is|answer is)\b",
     re.IGNORECASE,
 )
 _DECOY: Final = re.compile(
-    r"\b(?:examples?|e\.g\.|for instance|such as|like this|template|placeholder|schema|format|draft|first attempt|"
-    r"first try|initial(?:ly)?|wrong|incorrect|invalid|not this|previous(?:ly)?|old|before|input|given|sample|"
-    r"hypothetical|would be if|dummy)\b|\be\.g\.",
+    r"\b(?:examples?|e\.g\.|for instance|template|placeholder|draft|first attempt|first try|hypothetical|dummy)\b|"
+    r"\be\.g\.",
     re.IGNORECASE,
 )
+_WEAK_DECOY: Final = re.compile(
+    r"\b(?:such as|like this|schema|format|initial(?:ly)?|wrong|incorrect|invalid|not this|previous(?:ly)?|old|before|"
+    r"input|given|sample|would be if)\b",
+    re.IGNORECASE,
+)
+_DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
+_REJECTED: Final = re.compile(
+    r"`{0,3},? (?:is|was|would be) (?:wrong|incorrect|invalid)\b(?!.*\b(?:if|unless)\b)", re.IGNORECASE
+)
+_CORRECTION: Final = re.compile(
+    r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
+)
+_SENTENCE_END: Final = re.compile(r"(?<!\be\.g)[.!?]+\s|\n")
+_FENCE_BEFORE: Final = re.compile(r"(?:```+|~~~+)[\w+.-]*\s*\Z")
 
 
 class Cue(IntEnum):
-    """What the words before a value say of it."""
+    """What the words before a value say of it. WEAK: words that stand before answers as often as before decoys."""
 
     DECOY = 0
-    NONE = 1
-    ANSWER = 2
+    WEAK = 1
+    NONE = 2
+    ANSWER = 3
 
 
 def cues(text: str, spans: Sequence[tuple[int, int]]) -> list[Cue]:
-    """Return what the words before each of ``spans``, in order of their appearance, say of it."""
-    found: list[Cue] = []
-    for number, (start, _) in enumerate(spans):
-        floor = spans[number - 1][1] if number else 0
-        before = text[max(floor, start - _CHARS_BEFORE) : start]
-        is_answer, is_decoy = _last(_ANSWER, before), _last(_DECOY, before)
-        if is_answer > is_decoy:
-            found.append(Cue.ANSWER)
-        else:
-            found.append(Cue.NONE if is_decoy < 0 else Cue.DECOY)
-    return found
+    """Return what the words around each of ``spans``, in order of their appearance, say of it."""
+    ends = [0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans[1:]), len(text)]
+    return [_cue(text, floor, *span, ceiling) for floor, span, ceiling in zip(ends, spans, starts, strict=False)]
+
+
+def is_correction(text: str, floor: int, start: int) -> bool:
+    """Return whether the words between ``floor`` and ``start`` take something back."""
+    return _CORRECTION.search(text, max(floor, start - 2 * _CHARS_BEFORE), start) is not None
+
+
+def _cue(text: str, floor: int, start: int, end: int, ceiling: int) -> Cue:
+    before = _FENCE_BEFORE.sub("", text[max(floor, start - _CHARS_BEFORE) : start]).rstrip()
+    sentence = max((found.end() for found in _SENTENCE_END.finditer(before)), default=0)
+    behind = text[end : min(ceiling, end + _CHARS_BEHIND)].partition("\n")[0]
+    if _REJECTED.match(behind):
+        return Cue.DECOY
+    is_answer, is_decoy = _last(_ANSWER, before), _last(_DECOY, before, sentence)
+    is_weak = _last(_WEAK_DECOY, before, sentence)
+    if is_decoy > is_answer:
+        return Cue.DECOY
+    if is_weak > is_answer:
+        return Cue.WEAK
+    if is_answer < 0 or _DOUBTED.search(before, sentence) or _DOUBTED.search(behind):
+        return Cue.NONE
+    return Cue.ANSWER
 
 
 def pick(text: str, spans: Sequence[tuple[int, int]]) -> int | None:
@@ -51,10 +81,10 @@ def pick(text: str, spans: Sequence[tuple[int, int]]) -> int | None:
     open_ones = [number for number, cue in enumerate(said) if cue is Cue.NONE]
     if len(answers) == 1 and answers[0] >= max(open_ones, default=0):
         return answers[0]
-    if not answers and len(open_ones) == 1 and open_ones[0] == len(spans) - 1:
+    if not answers and open_ones == [len(spans) - 1] and Cue.WEAK not in said:
         return open_ones[0]
     return None
 
 
-def _last(pattern: re.Pattern[str], text: str) -> int:
-    return max((found.start() for found in pattern.finditer(text)), default=-1)
+def _last(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
+    return max((found.start() for found in pattern.finditer(text, start)), default=-1)

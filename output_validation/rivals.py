@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from common.schema import CompiledSchema, Json, dump_json
-from output_validation.cues import Cue, cues, pick
+from output_validation.cues import Cue, cues, is_correction, pick
 from output_validation.guided import resolve
 from output_validation.judge import Judged
 
 _MAX_NAMES: Final = 50
+_DECOYS: Final = (Cue.DECOY, Cue.WEAK)
 _BRANCHES: Final = ("anyOf", "oneOf", "allOf")
 
 
@@ -29,20 +30,24 @@ def doubt(
     spans = [(each.candidate.start, each.candidate.end) for each in ordered]
     said = dict(zip(map(id, ordered), cues(text, spans), strict=True))
     mine = said[id(chosen)]
-    if mine is Cue.DECOY and any(said[id(rival)] is not Cue.DECOY for rival in rivals):
+    if mine in _DECOYS and any(said[id(rival)] not in _DECOYS for rival in rivals):
         index = pick(text, spans)
         meant = ordered[index] if index is not None else None
         return (meant, True) if meant is not None and meant.candidate.ok and meant.readable else (None, False)
-    doubtful = any(_casts_doubt(rival, said[id(rival)], chosen, mine) for rival in rivals)
+    doubtful = any(_casts_doubt(text, rival, said[id(rival)], chosen, mine) for rival in rivals)
     return (None if doubtful else chosen), False
 
 
-def _casts_doubt(rival: Judged, cue: Cue, chosen: Judged, mine: Cue) -> bool:
+def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) -> bool:
     follows = rival.candidate.start >= chosen.candidate.end
     if cue is Cue.ANSWER:
-        return mine is not Cue.ANSWER and (follows or not rival.candidate.ok)
-    is_peer = rival.candidate.place is chosen.candidate.place
-    return cue is Cue.NONE and follows and is_peer and not rival.candidate.ok
+        return follows or (mine is not Cue.ANSWER and not rival.candidate.ok)
+    if cue is not Cue.NONE or not follows:
+        return False
+    if rival.candidate.place is chosen.candidate.place:
+        return not rival.candidate.ok
+    takes_back = is_correction(text, chosen.candidate.end, rival.candidate.start)
+    return rival.candidate.ok or not rival.readable or takes_back
 
 
 def _is_rival(text: str, each: Judged, chosen: Judged, dumped: bytes, names: Sequence[str]) -> bool:
