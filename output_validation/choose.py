@@ -22,6 +22,7 @@ from output_validation.extraction import (
     RepairKind,
     confidence_of,
 )
+from output_validation.guided import resolve
 from output_validation.judge import Judged, judge_value
 from output_validation.rivals import doubt
 
@@ -42,12 +43,14 @@ def choose(
     joined = _joined(text, considered, schema, policy)
     if joined is not None:
         considered = tried = [joined]
-    good = _preferred([each for each in considered if each.candidate.ok and each.readable])
+    good = _preferred([each for each in considered if each.candidate.ok and each.readable], schema)
     if not good or not considered[-1].readable:
         return _refused(text, reading, tried, considered)
     chosen, by_words = _one_of(text, good)
     if chosen is None:
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
+    if _is_one_of_several(text, chosen, tried):
+        return nothing("one object stands for an array, and others stand beside it", candidates, "ambiguous")
     meant, by_other_words = doubt(text, chosen, tried, schema)
     if meant is None:
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
@@ -89,16 +92,32 @@ def _considered(tried: Sequence[Judged]) -> Sequence[Judged]:
     return [each for each in tried if each.candidate.place is place]
 
 
-def _preferred(good: list[Judged]) -> list[Judged]:
-    """Return objects before arrays (prose is full of [1]), and blocks labelled as JSON before other code."""
-    for kind in (dict, list):
-        preferred = [each for each in good if isinstance(each.value, kind)]
-        if preferred:
-            good = preferred
-            break
+def _preferred(good: list[Judged], schema: CompiledSchema | None) -> list[Judged]:
+    """Return containers before scalars, and blocks labelled as JSON before other code.
+
+    Where any value will do, objects go before flat arrays, of which prose is full.
+    """
+    good = [each for each in good if isinstance(each.value, dict | list)] or good
+    if schema is None:
+        good = [each for each in good if not _is_flat(each.value)] or good
     labelled = [each for each in good if each.label in _JSON_LABELS]
     foreign = [each for each in good if each.label and each.label not in _JSON_LABELS]
     return labelled if labelled and len(labelled) + len(foreign) == len(good) else good
+
+
+def _is_flat(value: Json) -> bool:
+    return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+
+
+def _is_one_of_several(text: str, chosen: Judged, tried: Sequence[Judged]) -> bool:
+    """Return whether an object that was taken for a whole array has other objects beside it."""
+    wrapped = any(r.kind is RepairKind.ARRAY_WRAPPED and r.pointer == "" for r in chosen.candidate.repairs)
+    start, end = chosen.candidate.start, chosen.candidate.end
+    return wrapped and any(
+        text.startswith("{", each.candidate.start) and not start <= each.candidate.start < end
+        for each in tried
+        if each is not chosen
+    )
 
 
 def _one_of(text: str, good: Sequence[Judged]) -> tuple[Judged | None, bool]:
@@ -110,17 +129,16 @@ def _one_of(text: str, good: Sequence[Judged]) -> tuple[Judged | None, bool]:
     index = pick(text, [(each.candidate.start, each.candidate.end) for each in good])
     if index is not None:
         return good[index], True
-    # One that satisfies the schema as it stands is preferred, unless it is followed by one that does not.
-    plain = {dump_json(each.value) for each in good if not each.guided}
-    return (good[-1], False) if len(plain) == 1 and not good[-1].guided else (None, False)
+    return None, False
 
 
 def _joined(text: str, considered: Sequence[Judged], schema: CompiledSchema | None, policy: Policy) -> Judged | None:
     """Return the array that JSON Lines or objects in a row stand for, where the schema wants one."""
     if schema is None or len(considered) < 2 or not all(each.readable for each in considered):
         return None
-    wanted = schema.schema.get("type") if isinstance(schema.schema, dict) else None
-    if wanted != "array" or not all(_in_a_row(text, a, b) for a, b in pairwise(considered)):
+    root = resolve(schema.schema, schema.schema)
+    wanted = root.get("type") if isinstance(root, dict) else None
+    if wanted not in ("array", ["array"]) or not all(_in_a_row(text, a, b) for a, b in pairwise(considered)):
         return None
     items: list[Json] = []
     for each in considered:

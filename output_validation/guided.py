@@ -94,7 +94,7 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
     decoded = read_scalar_as(value, _CONTAINERS) if isinstance(value, str) else None
     if decoded is not None:
         inner = list(_inside(decoded[0], (Change(decoded[1], ""),), _WRAPPERS_DEEP, own))
-    wants_array = isinstance(schema, dict) and schema.get("type") == "array"
+    wants_array = isinstance(root, dict) and root.get("type") in ("array", ["array"])
     if wants_array:
         yield from (each for each in inner if isinstance(each[0], list))
     yield value, ()

@@ -98,3 +98,30 @@ def test_a_member_of_the_answer_is_no_wrapper_around_it() -> None:
     }
 
     assert not extract('{"children": [{"name": "a", "children": []}]}', tree).ok
+
+
+_ROWS: dict[str, Any] = {"type": "array", "items": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [
+        ('Invoice A: {"n": "1"}\nInvoice B: {"n": 2}', SCHEMA),
+        ('[{"n": 1}, {"n": 2}]\n\n{"n": 3}', {"anyOf": [SCHEMA, _ROWS]}),
+        ('[{"n": 1}, {"n": 2}]\n\n{"n": 3}', None),
+        ('{"n": "bad"}\n{"n": 1}', _ROWS),
+        ('1. {"n": "x"}\n2. {"n": 1}', _ROWS),
+        ('1. {"n": 1}\n2. {"n": 1}', _ROWS),
+    ],
+)
+def test_one_of_several_values_is_not_taken_for_all(text: str, schema: dict[str, Any] | None) -> None:
+    assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [_ROWS, {"$ref": "#/$defs/L", "$defs": {"L": _ROWS}}, {**_ROWS, "type": ["array"]}],
+)
+def test_lines_are_joined_however_the_schema_asks_for_an_array(schema: dict[str, Any]) -> None:
+    assert extract('{"n": 1}\n{"n": 2}', schema).value == [{"n": 1}, {"n": 2}]
+    assert extract('{"n": 1}', schema).value == [{"n": 1}]
