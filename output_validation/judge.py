@@ -11,6 +11,9 @@ from output_validation.guided import read_as, resolve
 from output_validation.tolerant import Mended, read_tolerantly
 from output_validation.tolerant_text import UnreadableError
 
+_OPEN_ENDED: Final = ("patternProperties", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "unevaluatedProperties")
+"""What declares members elsewhere than among the properties."""
+
 _KEYWORD_OF: Final = {RepairKind.TAIL_LOST: "truncated", RepairKind.DUPLICATE_DROPPED: "duplicate-key"}
 
 
@@ -91,11 +94,15 @@ def _is_whole(judged: Judged, mended: Mended, region: Region, schema: CompiledSc
     """
     if schema is None:
         return False
+    unwrapped = any(r.kind is RepairKind.ARRAY_UNWRAPPED and r.pointer == "" for r in judged.candidate.repairs)
+    if unwrapped and not region.sealed and any(isinstance(each, list) for each in mended.unclosed):
+        return False
     wrappers = sum(repair.kind is RepairKind.WRAPPER_REMOVED for repair in judged.candidate.repairs)
     node, container = schema.schema, judged.value
     for _ in range(max(1, len(mended.unclosed) - wrappers)):
+        beside = isinstance(node, dict) and "$ref" in node and "properties" in node
         node = resolve(node, schema.schema)
-        if not isinstance(node, dict) or not isinstance(container, dict | list) or not container:
+        if beside or not isinstance(node, dict) or not isinstance(container, dict | list) or not container:
             return False
         if isinstance(container, list):
             if not region.sealed and node.get("maxItems") != len(container):
@@ -105,6 +112,13 @@ def _is_whole(judged: Judged, mended: Mended, region: Region, schema: CompiledSc
         declared = node.get("properties")
         if not isinstance(declared, dict) or not declared or any(name not in container for name in declared):
             return False
+        if not region.sealed and _declares_more(node):
+            return False
         last = next(reversed(container))
         node, container = declared.get(last), container[last]
     return True
+
+
+def _declares_more(node: dict[str, Json]) -> bool:
+    """Return whether an object may have members that the schema speaks of without naming them among its properties."""
+    return isinstance(node.get("additionalProperties"), dict) or any(key in node for key in _OPEN_ENDED)
