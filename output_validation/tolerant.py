@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from common.schema import Json
+from common.schema import Json, dump_json
 from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_scalar import read_scalar
 from output_validation.tolerant_text import CLOSERS, Role, TextRead, UnreadableError, read_text
@@ -22,6 +22,11 @@ MAX_VALUES: Final = 60_000
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _ODD_SPACE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\ufeff]+")
 _LINE_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*")
+_OMISSION: Final = re.compile(
+    r"\.{3}|\u2026|\b(?:(?<!or )more(?! than)|rest|remaining|omitted|truncated)\b", re.IGNORECASE
+)
+"""What a comment says that stands for values which were left out."""
+
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$.-]*|[0-9]+")
 _COLON: Final = re.compile(r"=>|:=|=")
 _VALUE_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
@@ -190,7 +195,7 @@ class _Reader:
 
     def _add(self, members: dict[str, Json], key: str, value: Json, position: int) -> None:
         if key in members:
-            equal = type(members[key]) is type(value) and members[key] == value
+            equal = dump_json(members[key]) == dump_json(value)
             kind = RepairKind.DUPLICATE_REMOVED if equal else RepairKind.DUPLICATE_DROPPED
             self._note(kind, position, position)
         members[key] = value
@@ -227,7 +232,7 @@ class _Reader:
                 end = self._comment_end(position)
                 if end is None:
                     return position
-                self._note(RepairKind.COMMENT_REMOVED, position, end)
+                self._comment(position, end)
                 position = end
             elif mark < " " or mark > "~":
                 odd = _ODD_SPACE.match(text, position, limit)
@@ -246,6 +251,13 @@ class _Reader:
         end = self._text.find("*/", position + 2, self._limit) if self._comments_close else -1
         self._comments_close = end >= 0
         return end + 2 if self._comments_close else None
+
+    def _comment(self, start: int, end: int) -> None:
+        self._note(RepairKind.COMMENT_REMOVED, start, end)
+        if _OMISSION.search(self._text, start, end):
+            self._note(RepairKind.TAIL_LOST, start, end)
+        if end >= self._limit and any(sign in self._text[start:end] for sign in "]}"):
+            raise UnreadableError(start, "a comment that holds the end of the value")
 
     def _note(self, kind: RepairKind, start: int, end: int) -> None:
         self._keep(Repair(kind, start, end))

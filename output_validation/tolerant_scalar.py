@@ -37,6 +37,8 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
     if found is None:
         raise UnreadableError(start, "a value is missing")
     word, end = found.group(), found.end()
+    if text.startswith("#", end, limit) or (text.startswith("/", end, limit) and _WORD.fullmatch(word)):
+        raise UnreadableError(end, "a word that a comment may begin in")  # C#, and/or
     if word in _LITERALS:
         return _LITERALS[word], end, None
     if word in _WORDED_OTHERWISE:

@@ -57,15 +57,23 @@ _QUOTED_KEY: Final = (
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
 )
-_COMMENT: Final = r"//|/\*|#"
+_COMMENT: Final = re.compile(rf"{_GAP}(?:,{_GAP})?(?://|/\*|#)")
 _AFTER_KEY: Final = re.compile(rf"{_GAP}(?::|=>?)")
-_AFTER_MEMBER: Final = re.compile(
-    rf"{_GAP}(?:\}}|\]|\Z|{_COMMENT}|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|{_COMMENT}|\Z)|;\s*\Z)"
-)
+_AFTER_MEMBER: Final = re.compile(rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|;\s*\Z)")
 _AFTER_ITEM: Final = re.compile(
-    rf"""{_GAP}(?:\]|\Z|{_COMMENT}|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|{_COMMENT}|\Z|(?:true|false|null|True|False|None|NaN)\b))"""
+    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b))"""
 )
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM)
+_COMMENT_AFTER: Final = {
+    opener: re.compile(rf"{_GAP}(?:,{_GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)")
+    for opener, closers in CLOSERS.items()
+}
+"""A comment behind a string: none of the string's own quotes stands in it, else it may be a part of the string."""
+
+_QUOTING_COMMENT: Final = re.compile(
+    rf"{_GAP},{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}(?<![\"\s,])[ \t\r]*\n"
+    rf"{_GAP}(?:{_QUOTED_KEY}|[}}\]\"])"
+)
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
 _MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{_LITERAL})""")
@@ -99,7 +107,7 @@ def read_text(text: str, start: int, limit: int, role: Role) -> TextRead:
         except JSONDecodeError:
             pass
         else:
-            if end <= limit and _follows(text, end, limit, role):
+            if end <= limit and _follows(text, end, limit, role, text[start]):
                 if "\0" in value or _has_surrogate(value):
                     raise UnreadableError(start, "a string holds NUL or half of a surrogate pair")
                 return TextRead(value, end)
@@ -119,7 +127,12 @@ def _doubled(text: str, start: int, limit: int) -> TextRead | None:
 def _tripled(text: str, start: int, limit: int, role: Role) -> TextRead | None:
     """Return a string in Python's triple quotes."""
     found = _TRIPLED.match(text, start, limit)
-    if found is None or "\0" in found[2] or _has_surrogate(found[2]) or not _follows(text, found.end(), limit, role):
+    if (
+        found is None
+        or "\0" in found[2]
+        or _has_surrogate(found[2])
+        or not _follows(text, found.end(), limit, role, text[start])
+    ):
         return None
     return TextRead(found[2], found.end(), (Repair(RepairKind.QUOTES_REPLACED, start, found.end()),))
 
@@ -132,9 +145,13 @@ def _has_surrogate(value: str) -> bool:
     return False
 
 
-def _follows(text: str, end: int, limit: int, role: Role) -> bool:
-    """Return whether what stands at ``end`` may follow a string of that role."""
-    return _AFTER[role].match(text, end, limit) is not None
+def _follows(text: str, end: int, limit: int, role: Role, opener: str) -> bool:
+    """Return whether what stands at ``end`` may follow a string of that role, which ``opener`` opened."""
+    if _AFTER[role].match(text, end, limit) is not None:
+        return True
+    if role is Role.KEY or _COMMENT.match(text, end, limit) is None:
+        return False
+    return any(each.match(text, end, limit) for each in (_COMMENT_AFTER[opener], _QUOTING_COMMENT))
 
 
 def _may_follow(text: str, end: int, limit: int, role: Role) -> bool:
@@ -195,7 +212,7 @@ class _Mender:
 
     def _closes(self, at: int) -> bool:
         after = at + 1
-        if _follows(self._text, after, self._limit, self._role):
+        if _follows(self._text, after, self._limit, self._role, self._opener):
             return True
         if self._odd_quotes % 2 == 0 and _may_follow(self._text, after, self._limit, self._role):
             # With an inner quote still open it is more likely that one's end.
@@ -208,7 +225,8 @@ class _Mender:
         else:
             self._odd_quotes += 1
             self._opens_doubled = self._opens_doubled or at == self._start + 1
-        self._guessed = self._guessed or _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) is not None
+        other = _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) or _COMMENT.match(self._text, after, self._limit)
+        self._guessed = self._guessed or other is not None
         return False
 
     def _escape(self, at: int) -> int:

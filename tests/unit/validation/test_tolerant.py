@@ -1,0 +1,64 @@
+"""Faulty JSON is mended only where it can be read in one way: no string is cut short, nothing vanishes."""
+
+from typing import Any
+
+import pytest
+
+from output_validation import extract
+
+
+def _closed(**members: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_BOTH = _closed(n={"type": "integer"}, s=_TEXT)
+_TAGS = _closed(tags={"type": "array", "items": _TEXT})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n": 1, "s": "see "#12" for details"}',
+        '{"s": "use "//" for comments",\n "n": 1}',
+        '{"s": "use "//" for comments"\n, "n": 1}',
+        '{"s": "say "a", // "b" or "c"\n, "n": 1}',
+        '{"n": 1, "s": "a" # the end}',
+        "{'n': 1, 's': 'see '#12' for details'}",
+        "{\n s: C#,\n n: 1\n}",
+        "{\n s: a#b,\n n: 1\n}",
+        "{\n s: and//or\n, n: 1\n}",
+    ],
+)
+def test_what_may_be_a_part_of_a_string_is_no_comment(text: str) -> None:
+    assert not extract(text, _BOTH).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"s": "a", // don\'t ask\n "n": 1}',
+        '{"s": "a" /* it\'s a text */, "n": 1}',
+        '{"s": "a", // or "b" or "c" maybe\n "n": 1}',
+        '{"s": "a", # one\n "n": 1 // two or more\n}',
+        '{"n": 1, // one\n "s": "a"}',
+        '{"n": 1, "s": "a" // last\n}',
+    ],
+)
+def test_a_comment_is_removed(text: str) -> None:
+    extraction = extract(text, _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"n": 1, "s": "a"}
+
+
+@pytest.mark.parametrize("comment", ["// ... more items", "/* ... */", "# rest omitted", "// \u2026", "// and 3 more"])
+def test_a_comment_that_stands_for_items_is_a_loss(comment: str) -> None:
+    assert not extract(f'{{"tags": ["a", "b", {comment}\n]}}', _TAGS).ok
+
+
+def test_a_duplicate_of_another_type_is_none() -> None:
+    schema = {"type": "object"}
+
+    assert extract('{"a": [1], "a": [1]}', schema).ok
+    assert not extract('{"a": [1], "a": [true]}', schema).ok
