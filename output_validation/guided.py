@@ -27,7 +27,26 @@ _MAX_REFERENCES: Final = 16
 _MAX_BRANCHES: Final = 12
 _WRAPPERS_DEEP: Final = 3
 _CONTAINERS: Final = frozenset({"object", "array"})
-_NOT_THE_ANSWER: Final = frozenset({"error", "errors", "example", "examples", "input", "schema", "template"})
+_TAKEN_BACK: Final = frozenset(
+    {
+        "error",
+        "errors",
+        "example",
+        "examples",
+        "template",
+        "draft",
+        "previous",
+        "old",
+        "wrong",
+        "incorrect",
+        "invalid",
+        "initial",
+        "before",
+    }
+)
+_NOT_THE_ANSWER: Final = _TAKEN_BACK | {"input", "schema"}
+_SUCCEEDED: Final = ("success", "ok", "valid")
+_CALL_TYPES: Final = ("function", "function_call", "tool_call", "tool_use")
 _ENVELOPES: Final = frozenset(
     {
         "function",
@@ -125,15 +144,27 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
     is_call = any(isinstance(value.get(key), str) for key in _CALL_NAMES)
     keys = [key for key in value if is_call and key in _ARGUMENTS]
     if not keys:
+        is_call = False
         keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
         keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
-    if (
-        len(keys) != 1
-        or keys[0] in own
-        or any(isinstance(other, dict | list) and other for key, other in value.items() if key != keys[0])
-    ):
+    if len(keys) != 1 or keys[0] in own:
         return None
+    inner = value[keys[0]]
+    for key, other in value.items():
+        if key == keys[0]:
+            continue
+        if (isinstance(other, dict | list) and other) or (key.casefold() in _TAKEN_BACK and other):
+            return None
+        if key.casefold() in _SUCCEEDED and other is False:
+            return None
+        if key in own and not (is_call and (_holds(inner, key) or value.get("type") in _CALL_TYPES)):
+            return None
     return keys[0]
+
+
+def _holds(arguments: Json, key: str) -> bool:
+    """Return whether the arguments of a call, or their text, hold a member."""
+    return key in arguments if isinstance(arguments, dict) else isinstance(arguments, str) and f'"{key}"' in arguments
 
 
 class _GivenUpError(Exception):
@@ -196,13 +227,23 @@ class _Guide:
         if read is not None:
             self._note(read[1], pointer)
             return read[0]
-        if "array" in types and may_be_one_item(value):
+        if "array" in types and may_be_one_item(value) and self._may_be_item(value, schema.get("items")):
             self._note(RepairKind.ARRAY_WRAPPED, pointer)
             return [value]
         if isinstance(value, list) and len(value) == 1:
             self._note(RepairKind.ARRAY_UNWRAPPED, pointer)
             return self._typed(value[0], schema, pointer)
         return value
+
+    def _may_be_item(self, value: Json, items: Json) -> bool:
+        """Return whether an object is one of the items and not a wrapper around them."""
+        if not isinstance(value, dict):
+            return True
+        items = resolve(items, self._root)
+        declared = items.get("properties") if isinstance(items, dict) else None
+        if isinstance(declared, dict) and declared:
+            return not _by_plain(declared).keys().isdisjoint(map(_plain, value))
+        return not any(isinstance(member, list) for member in value.values())
 
     def _children(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
         match value:
@@ -224,8 +265,12 @@ class _Guide:
         declared = declared if isinstance(declared, dict) else {}
         renamed = self._keys(value, declared, schema)
         others = schema.get("additionalProperties", True)
+        patterned = schema.get("patternProperties")
         members: dict[str, Json] = {}
         for key, member in value.items():
+            if isinstance(patterned, dict) and patterned and key not in declared and key not in renamed:
+                members[key] = member  # which of the patterns it matches is not asked here
+                continue
             name = renamed.get(key, key)
             if name != key:
                 self._note(RepairKind.KEY_MATCHED, pointer + to_pointer([name]))
@@ -290,7 +335,7 @@ def resolve(schema: Json, root: Json) -> Json:
     """Return what a schema that is only a reference into ``root`` refers to."""
     for _ in range(_MAX_REFERENCES):
         target = schema.get("$ref") if isinstance(schema, dict) else None
-        if not isinstance(target, str) or not target.startswith("#"):
+        if not isinstance(target, str) or not (target == "#" or target.startswith("#/")):
             return schema
         node: Any = root
         for token in target.split("/")[1:]:
@@ -322,4 +367,4 @@ def _by_plain(keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _plain(key: str) -> str:
-    return "".join(sign for sign in key.casefold() if sign.isalnum())
+    return "".join(sign for sign in key.casefold() if sign not in "_-." and not sign.isspace())

@@ -21,7 +21,9 @@ _TRUE: Final = frozenset({"true", "yes", "y", "on"})
 _FALSE: Final = frozenset({"false", "no", "n", "off"})
 _NULL: Final = frozenset({"null", "none", "nil", ""})
 _SEPARATORS: Final = re.compile(r"(?<=[^\W_])(?:(?<=[0-9])[\s_\-/.]+(?![0-9])|(?<![0-9])[\s_\-/.]+)(?=[^\W_])")
-_SEVERAL: Final = re.compile(r"[,;|\n]")
+_SEVERAL: Final = re.compile(r"[,;|\n\u3001\uff0c\uff1b]")
+_NO_ITEM: Final = _NULL | {"n/a", "na", "-", "--", "\u2013", "\u2014"}
+_BRACKETS: Final = frozenset("[({<")
 _MAX_ENUM: Final = 2_000
 _MAX_DECODED: Final = 3
 _JSON_STARTS: Final = frozenset('{["')
@@ -46,7 +48,10 @@ def read_scalar_as(value: Json, types: frozenset[str]) -> Read | None:
 
 def may_be_one_item(value: Json) -> bool:
     """Return whether a value is one item and not several written in one text."""
-    return value is not None and not (isinstance(value, str) and _SEVERAL.search(value))
+    if not isinstance(value, str):
+        return value is not None
+    text = value.strip()
+    return text.casefold() not in _NO_ITEM and text[0] not in _BRACKETS and _SEVERAL.search(value) is None
 
 
 @dataclass(frozen=True, slots=True)
