@@ -91,6 +91,7 @@ _AMBIGUOUS: Final = frozenset("bfnrtu")
 _NEVER_ESCAPED: Final = frozenset("'`$&%#_@!~:;,=<>")
 """A backslash before one of these is taken over from Markdown, a shell or JavaScript; a path or pattern has none."""
 _HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
+_BROKEN_UNICODE: Final = re.compile(r"u(?:\{|[0-9a-fA-F]{2,3})")
 _HEX8: Final = re.compile(r"0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5}")
 _HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
 _STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\\\x00-\x1f]") for opener, closers in CLOSERS.items()}
@@ -178,6 +179,8 @@ class _Mender:
         self._mends = 0
         self._guessed = False
         self._opens_doubled = False
+        self._ends_one = False
+        self._begins_other = False
         self._odd_escape = False
         self._dropped_backslash = False
         self._kept_backslash: int | None = None
@@ -224,10 +227,17 @@ class _Mender:
                 return False
         else:
             self._odd_quotes += 1
+            self._joins(at)
             self._opens_doubled = self._opens_doubled or at == self._start + 1
         other = _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) or _COMMENT.match(self._text, after, self._limit)
         self._guessed = self._guessed or other is not None
         return False
+
+    def _joins(self, at: int) -> None:
+        """Keep in mind whether the inner quotes so far end one string and begin another."""
+        if self._odd_quotes == 1:
+            self._ends_one = self._text[at + 1 : at + 2].isspace()
+        self._begins_other = self._text[at - 1].isspace()
 
     def _escape(self, at: int) -> int:
         sign = self._text[at + 1]
@@ -238,6 +248,8 @@ class _Mender:
         if sign == "u" and _HEX4.match(self._text, at + 2, self._limit):
             return self._unicode(at)
         if sign == "x" and _HEX2.match(self._text, at + 2, self._limit):
+            if self._text.startswith("00", at + 2):
+                raise UnreadableError(at, "a string holds the NUL character")
             self._parts.append(chr(int(self._text[at + 2 : at + 4], 16)))
             self._note(RepairKind.ESCAPE_MENDED, at, at + 4)
             return at + 4
@@ -252,6 +264,7 @@ class _Mender:
         self._note(RepairKind.ESCAPE_MENDED, at, at + 1)
         if sign.isalnum():
             self._kept_backslash = at
+            self._ambiguous_escape = self._ambiguous_escape or _BROKEN_UNICODE.match(self._text, at + 1) is not None
         else:
             self._odd_escape = True
         return at + 1
@@ -287,7 +300,8 @@ class _Mender:
             raise UnreadableError(start, f"a string has more than {MAX_MENDS} faults")
 
     def _done(self, end: int) -> TextRead:
-        if self._odd_quotes % 2 or self._guessed or (self._opens_doubled and self._text[end - 2] in _QUOTES):
+        joins = self._ends_one and self._begins_other
+        if self._odd_quotes % 2 or self._guessed or joins or (self._opens_doubled and self._text[end - 2] in _QUOTES):
             # Around the whole string, a second pair of quotes may be its own or one too many.
             self._repairs.append(Repair(RepairKind.QUOTE_GUESSED, self._start, end))
         if self._is_escape_doubtful():

@@ -62,3 +62,38 @@ def test_a_duplicate_of_another_type_is_none() -> None:
 
     assert extract('{"a": [1], "a": [1]}', schema).ok
     assert not extract('{"a": [1], "a": [true]}', schema).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"s": "part one "\n "part two", "n": 1}',
+        '{"s": "a" or "b", "n": 1}',
+        '{"s": "a" if x else "b", "n": 1}',
+        '{"n": 1, "s": "\\u00e"}',
+        '{"n": 1, "s": "\\u{1F600}"}',
+        '{"n": 1, "s": "a\\x00b"}',
+    ],
+)
+def test_two_strings_and_broken_escapes_are_not_one_string(text: str) -> None:
+    assert not extract(text, _BOTH).ok
+
+
+def test_two_strings_are_not_one_item() -> None:
+    assert not extract('{"tags": ["a", "b" and "c"]}', _TAGS).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('a 5" by 7" print', 'a 5" by 7" print'),
+        ('"big" lids', '"big" lids'),
+        ('say "hi" or "ho" to all', 'say "hi" or "ho" to all'),
+        ("C:\\users", "C:\\users"),
+    ],
+)
+def test_inner_quotes_in_pairs_stay(text: str, value: str) -> None:
+    extraction = extract(f'{{"s": "{text}", "n": 1}}', _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"s": value, "n": 1}
