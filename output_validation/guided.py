@@ -199,11 +199,7 @@ class _Guide:
         self.reading.changes.append(Change(kind, pointer))
 
     def _option(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
-        is_const, known = "const" in schema, self._known.options
-        options = [schema["const"]] if is_const else schema["enum"]
-        if not is_const and id(options) not in known:
-            known[id(options)] = index_options(options)
-        index = index_options(options) if is_const else known[id(options)]
+        options, index = self._options(schema)
         if is_option(value, options, index):
             return value
         if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
@@ -214,6 +210,29 @@ class _Guide:
             return value
         self._note(read[1], pointer)
         return read[0]
+
+    def _options(self, schema: dict[str, Any]) -> tuple[list[Json], OptionIndex]:
+        if "const" in schema:
+            return [schema["const"]], index_options([schema["const"]])
+        options, known = schema["enum"], self._known.options
+        if id(options) not in known:
+            known[id(options)] = index_options(options)
+        return options, known[id(options)]
+
+    def _is_ruled_out(self, value: Json, branch: Json) -> bool:
+        """Return whether a member that tells the alternatives apart names another one, however it is read."""
+        branch = resolve(branch, self._root)
+        declared = branch.get("properties") if isinstance(branch, dict) else None
+        if not isinstance(value, dict) or not isinstance(declared, dict):
+            return False
+        for name, part in declared.items():
+            if name not in value or isinstance(value[name], list) or not isinstance(part, dict):
+                continue
+            if "const" in part or isinstance(part.get("enum"), list):
+                options, index = self._options(part)
+                if not is_option(value[name], options, index) and read_enum(value[name], options, index) is None:
+                    return True
+        return False
 
     def _typed(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
         types = _types(schema)
@@ -268,14 +287,21 @@ class _Guide:
         patterned = schema.get("patternProperties")
         members: dict[str, Json] = {}
         for key, member in value.items():
-            if isinstance(patterned, dict) and patterned and key not in declared and key not in renamed:
-                members[key] = member  # which of the patterns it matches is not asked here
+            if isinstance(patterned, dict) and key not in declared and self._matches(key, patterned):
+                members[key] = member
                 continue
             name = renamed.get(key, key)
             if name != key:
                 self._note(RepairKind.KEY_MATCHED, pointer + to_pointer([name]))
             members[name] = self.read(member, declared.get(name, others), pointer + to_pointer([name]))
         return members
+
+    def _matches(self, key: str, patterned: dict[str, Json]) -> bool:
+        known = self._known.branches
+        if id(patterned) not in known:
+            known[id(patterned)] = self._compile({"patternProperties": dict.fromkeys(patterned, False)})
+        compiled = known[id(patterned)]
+        return compiled is None or not compiled.is_valid({key: None})
 
     def _keys(self, value: dict[str, Json], declared: dict[str, Json], schema: dict[str, Any]) -> dict[str, str]:
         """Return the keys that are declared ones in another case or with other separators."""
@@ -303,6 +329,8 @@ class _Guide:
             compiled = self._compiled(branch)
             if compiled is None or compiled.is_valid(value):
                 return value
+            if self._is_ruled_out(value, branch):
+                continue
             part = _Guide(self._root, _Reading(nodes_left=self.reading.nodes_left), self._known)
             read = part.read(value, branch, pointer)
             self.reading.nodes_left = part.reading.nodes_left

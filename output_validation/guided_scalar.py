@@ -6,6 +6,7 @@ Each function returns the value and how it was read, or None.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from common.errors import StrictJsonError
@@ -88,7 +89,8 @@ def read_enum(value: Json, options: Sequence[Json], index: OptionIndex) -> Read 
     for places, wanted in ((index.by_case, _spelled(value)), (index.by_letters, _joined(value))):
         found = places.get(wanted) if wanted else None
         if found is not None:
-            return options[found], RepairKind.ENUM_MATCHED
+            is_number = isinstance(value, int) and not isinstance(value, bool)
+            return options[found], RepairKind.TEXT_READ if is_number else RepairKind.ENUM_MATCHED
     return _null(value, frozenset({"null"})) if isinstance(value, str) and (False, None) in index.scalars else None
 
 
@@ -126,9 +128,12 @@ def _number(value: str, types: frozenset[str]) -> Read | None:
     if re.fullmatch(r"[+-]?[0-9]+", text):
         return int(text), RepairKind.NUMBER_READ
     number = float(text)
-    if number in (float("inf"), float("-inf")) or ("number" not in types and not number.is_integer()):
+    if number in (float("inf"), float("-inf")):
         return None
-    return (number if "number" in types else int(number)), RepairKind.NUMBER_READ
+    if "number" in types:
+        return number, RepairKind.NUMBER_READ
+    exact = Decimal(text)
+    return (int(exact), RepairKind.NUMBER_READ) if exact == exact.to_integral_value() else None
 
 
 def _boolean(value: str, types: frozenset[str]) -> Read | None:

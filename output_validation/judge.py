@@ -57,7 +57,11 @@ def judge_value(
         read = read_as(value, schema)
         if read is not None:
             guided = tuple(Repair(change.kind, span.start, span.end, change.pointer) for change in read[1])
-            if all(repair.kind in policy.allowed for repair in guided):
+            # What +49 or 0x1F was as a text is no longer known.
+            lost = any(r.kind is RepairKind.NUMBER_MENDED for r in repairs) and any(
+                r.kind is RepairKind.TEXT_READ for r in guided
+            )
+            if not lost and all(repair.kind in policy.allowed for repair in guided):
                 candidate = Candidate(place, span.start, span.end, (), (*repairs, *guided))
                 return Judged(candidate, read[0], readable=True, guided=True)
     return Judged(Candidate(place, span.start, span.end, faults, repairs), value, readable=True)

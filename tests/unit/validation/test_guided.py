@@ -1,6 +1,7 @@
 """A value is read as its schema demands only where it can be read in one way."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -128,7 +129,9 @@ def test_what_a_pattern_speaks_of_is_left_alone() -> None:
         "additionalProperties": {"type": "integer"},
     }
 
-    assert _read('{"x-ver": "12", "n": "5"}', {"type": "object", **schema}) == {"x-ver": "12", "n": 5}
+    read = _read('{"x-ver": "12", "n": "5", "m": "6"}', {"type": "object", **schema})
+
+    assert read == {"x-ver": "12", "n": 5, "m": 6}
 
 
 def test_an_anchor_is_not_the_root() -> None:
@@ -139,3 +142,53 @@ def test_an_anchor_is_not_the_root() -> None:
     }
 
     assert _read('{"n": "1", "a": {"n": "2"}}', schema) == {"n": 1, "a": {"n": "2"}}
+
+
+@pytest.mark.parametrize("number", ["+4915112345", "0x1F", "1_000"])
+@pytest.mark.parametrize("part", [{"type": "string"}, {"enum": ["4915112345", "31", "1000"]}])
+def test_a_mended_number_is_no_text(number: str, part: dict[str, Any]) -> None:
+    assert _read(f'{{"s": {number}}}', _closed(s=part)) is _REFUSED
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("before 5 January 2026", _REFUSED),
+        ("until 5 Jan 2026", _REFUSED),
+        ("not, Jan 5 2026", _REFUSED),
+        ("Mon, 5 Jan 2026", "2026-01-05"),
+        ("Monday 5 January 2026", "2026-01-05"),
+        ("Wednesday, January 7, 2026", "2026-01-07"),
+        ("Thurs, Jan 8 2026", "2026-01-08"),
+    ],
+)
+def test_only_a_weekday_may_stand_before_a_date(text: str, day: Any) -> None:
+    read = _read(json.dumps({"d": text}), _closed(d={"type": "string", "format": "date"}))
+
+    assert read == {"d": day} or read is day
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12345678901234567890.0", 12345678901234567890), ("1.5e1", 15), ("1.5", _REFUSED), ("1e999", _REFUSED)],
+)
+def test_an_integer_is_read_with_all_its_digits(text: str, value: Any) -> None:
+    read = _read(json.dumps({"n": text}), _N)
+
+    assert read == {"n": value} or read is value
+
+
+def test_large_enums_and_many_branches_cost_no_time() -> None:
+    numbers = {"type": "array", "items": {"enum": list(range(2_000))}}
+    values = [n % 2_000 for n in range(19_000)]
+
+    started = time.perf_counter()
+    assert _read(json.dumps([*values[:-1], str(values[-1])]), numbers) == values
+    assert time.perf_counter() - started < 1
+
+
+def test_the_branch_that_a_member_names_is_read() -> None:
+    kinds = [_closed(kind={"const": kind}, n={"type": part}) for kind, part in (("a", "integer"), ("b", "boolean"))]
+
+    assert _read('{"kind": "A", "n": "1"}', {"anyOf": kinds}) == {"kind": "a", "n": 1}
+    assert _read('{"kind": "c", "n": "1"}', {"anyOf": kinds}) is _REFUSED
