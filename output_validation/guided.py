@@ -46,6 +46,7 @@ _TAKEN_BACK: Final = frozenset(
 )
 _NOT_THE_ANSWER: Final = _TAKEN_BACK | {"input", "schema"}
 _SUCCEEDED: Final = ("success", "ok", "valid")
+_WENT_WELL: Final = ("ok", "success", "done", "completed")
 _CALL_TYPES: Final = ("function", "function_call", "tool_call", "tool_use")
 _ENVELOPES: Final = frozenset(
     {
@@ -157,7 +158,8 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
             return None
         if key.casefold() in _SUCCEEDED and other is False:
             return None
-        if key in own and not (is_call and (_holds(inner, key) or value.get("type") in _CALL_TYPES)):
+        is_remark = _holds(inner, key) if is_call else key == "status" and other in _WENT_WELL and _holds(inner, key)
+        if key in own and not (is_remark or (is_call and value.get("type") in _CALL_TYPES)):
             return None
     return keys[0]
 

@@ -71,9 +71,11 @@ _COMMENT_AFTER: Final = {
 """A comment behind a string: none of the string's own quotes stands in it, else it may be a part of the string."""
 
 _QUOTING_COMMENT: Final = re.compile(
-    rf"{_GAP},{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}(?<![\"\s,])[ \t\r]*\n"
-    rf"{_GAP}(?:{_QUOTED_KEY}|[}}\]\"])"
+    rf"{_GAP},{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
+    rf"(?:\n{_GAP}(?:{_QUOTED_KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{_GAP}[}}\]\"])"
 )
+"""One that does have quotes, in pairs, between a comma and what may follow it on the next line."""
+
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
 _MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{_LITERAL})""")

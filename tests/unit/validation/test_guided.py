@@ -86,15 +86,17 @@ def test_what_is_said_beside_a_wrapper_is_not_lost(value: Any, schema: dict[str,
     [
         {"error": None, "data": {"name": "Bob"}},
         {"success": True, "result": {"name": "Bob"}},
+        {"status": "ok", "result": {"name": "Bob", "status": "new"}},
         {"name": "extract", "arguments": {"name": "Bob"}},
         {"name": "extract", "arguments": '{"name": "Bob"}'},
         {"type": "tool_use", "id": "t", "name": "extract", "input": {"name": "Bob"}},
     ],
 )
 def test_a_wrapper_is_removed(value: Any) -> None:
-    schema = {**_closed(name={"type": "string"}, id={"type": "string"}), "required": ["name"]}
+    text = {"type": "string"}
+    read = _read(json.dumps(value), {**_closed(name=text, id=text, status=text), "required": ["name"]})
 
-    assert _read(json.dumps(value), schema) == {"name": "Bob"}
+    assert read in ({"name": "Bob"}, {"name": "Bob", "status": "new"})
 
 
 _TAGS = _closed(tags={"type": "array", "items": {"type": "string"}})

@@ -23,6 +23,7 @@ _TAGS = _closed(tags={"type": "array", "items": _TEXT})
         '{"s": "use "//" for comments",\n "n": 1}',
         '{"s": "use "//" for comments"\n, "n": 1}',
         '{"s": "say "a", // "b" or "c"\n, "n": 1}',
+        '{"n": 1, "s": "say "a", // "b"\n}',
         '{"n": 1, "s": "a" # the end}',
         "{'n': 1, 's': 'see '#12' for details'}",
         "{\n s: C#,\n n: 1\n}",
@@ -40,6 +41,7 @@ def test_what_may_be_a_part_of_a_string_is_no_comment(text: str) -> None:
         '{"s": "a", // don\'t ask\n "n": 1}',
         '{"s": "a" /* it\'s a text */, "n": 1}',
         '{"s": "a", // or "b" or "c" maybe\n "n": 1}',
+        '{"s": "a", // it\'s the "total"\n "n": 1}',
         '{"s": "a", # one\n "n": 1 // two or more\n}',
         '{"n": 1, // one\n "s": "a"}',
         '{"n": 1, "s": "a" // last\n}',
@@ -77,6 +79,12 @@ def test_a_duplicate_of_another_type_is_none() -> None:
 )
 def test_two_strings_and_broken_escapes_are_not_one_string(text: str) -> None:
     assert not extract(text, _BOTH).ok
+
+
+def test_a_comment_between_items_is_removed() -> None:
+    assert extract('{"tags": ["a", // the "first"\n "b", // it\'s "x"\n "c"]}', _TAGS).value == {
+        "tags": ["a", "b", "c"]
+    }
 
 
 def test_two_strings_are_not_one_item() -> None:
