@@ -16,7 +16,7 @@ _ANSWER: Final = re.compile(
     re.IGNORECASE,
 )
 _DECOY: Final = re.compile(
-    r"\b(?:examples?|e\.g\.|for instance|template|placeholder|draft|first attempt|first try|hypothetical|dummy|format is)\b|"
+    r"\b(?:examples?|for instance|template|placeholder|draft|first attempt|first try|hypothetical|dummy|format is)\b|"
     r"\be\.g\.",
     re.IGNORECASE,
 )
