@@ -13,7 +13,7 @@ import orjson
 
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Violation, compile_schema
-from common.schema.strict_json import digits_as_zeros, without_doubt
+from common.schema.strict_json import has_long_numbers, without_doubt
 from output_validation.candidates import Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
 from output_validation.extraction import (
@@ -72,13 +72,13 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
     """Return the reading of a text that is strict JSON as a whole, or None. The hot path: most answers end here."""
     try:
         raw = text.encode()
-        value, zeros = orjson.loads(raw), digits_as_zeros(raw)
-        value = without_doubt(raw, value, max_depth=policy.max_depth, zeros=zeros)
+        long_numbers = has_long_numbers(raw)
+        value = without_doubt(raw, orjson.loads(raw), max_depth=policy.max_depth, long_numbers=long_numbers)
     except (UnicodeEncodeError, orjson.JSONDecodeError, StrictJsonError):
         return None
     if schema is None or schema.is_valid(value):
         candidate = Candidate(Place.WHOLE, 0, len(text), ())
-        reason, notes = "the text is the value", inexact_numbers(raw, zeros)
+        reason, notes = "the text is the value", inexact_numbers(raw) if long_numbers else ()
         return Extraction(True, value, True, (), Confidence.STRICT, (), (candidate,), 0, reason, notes)
     whole = judge_value(value, Place.WHOLE, Span(0, len(text)), (), schema, policy)
     ok = whole.candidate.ok
@@ -96,7 +96,7 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
         candidates=(whole.candidate,),
         chosen=0 if ok else None,
         reason=f"the text is JSON and {'was read as the schema demands' if ok else 'does not satisfy the schema'}",
-        notes=inexact_numbers(raw, zeros),
+        notes=inexact_numbers(raw) if long_numbers else (),
     )
 
 

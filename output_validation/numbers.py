@@ -6,17 +6,16 @@ from itertools import islice
 from typing import Final
 
 from common.schema import Violation
-from common.schema.strict_json import digits_as_zeros
+from common.schema.strict_json import has_long_numbers
 
-_SUSPICIOUS: Final = b"0" * 16
 _STRING_OR_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
 _MOST: Final = 10
 _MOST_TOKENS: Final = 100_000
 
 
-def inexact_numbers(raw: bytes, zeros: bytes | None = None) -> tuple[Violation, ...]:
+def inexact_numbers(raw: bytes) -> tuple[Violation, ...]:
     """Return a note for each of the first few numbers of a JSON text that a double does not hold exactly."""
-    if _SUSPICIOUS not in (digits_as_zeros(raw) if zeros is None else zeros):
+    if not has_long_numbers(raw):
         return ()
     text = raw.decode(errors="replace")
     notes: list[Violation] = []
