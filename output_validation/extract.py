@@ -7,6 +7,7 @@ strictly, else tolerantly, else as the schema demands; each checked against the 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -77,9 +78,9 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
     except (UnicodeEncodeError, orjson.JSONDecodeError, StrictJsonError):
         return None
     if schema is None or schema.is_valid(value):
-        candidate = Candidate(Place.WHOLE, 0, len(text), ())
-        reason, notes = "the text is the value", inexact_numbers(raw) if long_numbers else ()
-        return Extraction(True, value, True, (), Confidence.STRICT, (), (candidate,), 0, reason, notes)
+        notes = inexact_numbers(raw) if long_numbers else ()
+        reason = "the text is the value"
+        return Extraction(True, value, True, (), Confidence.STRICT, (), _whole_text(len(text)), 0, reason, notes)
     whole = judge_value(value, Place.WHOLE, Span(0, len(text)), (), schema, policy)
     ok = whole.candidate.ok
     if not ok and isinstance(value, str) and RepairKind.STRING_DECODED in policy.allowed:
@@ -98,6 +99,11 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
         reason=f"the text is JSON and {'was read as the schema demands' if ok else 'does not satisfy the schema'}",
         notes=inexact_numbers(raw) if long_numbers else (),
     )
+
+
+@lru_cache(maxsize=4096)
+def _whole_text(length: int) -> tuple[Candidate]:
+    return (Candidate(Place.WHOLE, 0, length, ()),)
 
 
 def _of_whole(decoded: Extraction, length: int, how: RepairKind) -> Extraction:
