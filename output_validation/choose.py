@@ -4,6 +4,7 @@ The plainest place wins, then the least changed value. Different values that wou
 unless the words before them say which one is meant; so is a value that is followed by one that cannot be read.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,7 +12,7 @@ from typing import Final
 
 from common.schema import CompiledSchema, Json, Violation, dump_json
 from output_validation.candidates import Reading, Span
-from output_validation.cues import pick
+from output_validation.cues import is_disowned, pick
 from output_validation.extraction import (
     Candidate,
     Confidence,
@@ -27,6 +28,7 @@ from output_validation.judge import Judged, judge_value
 from output_validation.rivals import doubt
 
 _ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
+_TELLS_JSON: Final = re.compile(r"[\"'`{}\u201c\u2018\n]")
 _JSON_LABELS: Final = frozenset({"json", "jsonc", "json5"})
 
 
@@ -39,7 +41,7 @@ def choose(
         return nothing("the answer is too tangled to say which of its values is meant", candidates, "ambiguous")
     if not tried:
         return nothing(_why_nothing(text, reading), candidates)
-    considered = _considered(tried)
+    considered = _considered([each for each in tried if not _is_prose(text, each, schema)] or tried)
     joined = _joined(text, considered, schema, policy)
     if joined is not None:
         considered = tried = [joined]
@@ -51,6 +53,12 @@ def choose(
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
     if _is_one_of_several(text, chosen, tried):
         return nothing("one object stands for an array, and others stand beside it", candidates, "ambiguous")
+    if (
+        len(tried) == 1
+        and chosen.candidate.place is Place.PROSE
+        and is_disowned(text, chosen.candidate.start, chosen.candidate.end)
+    ):
+        return nothing("the words around the only value say that it is not the answer", candidates, "ambiguous")
     meant, by_other_words = doubt(text, chosen, tried, schema)
     if meant is None:
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
@@ -90,6 +98,21 @@ def _considered(tried: Sequence[Judged]) -> Sequence[Judged]:
             return here
     place = min((each.candidate.place for each in tried), key=_ORDER.index)
     return [each for each in tried if each.candidate.place is place]
+
+
+def _is_prose(text: str, each: Judged, schema: CompiledSchema | None) -> bool:
+    """Return whether a part is a remark in brackets, as [0-100] or [12 kg], where an object is wanted."""
+    candidate = each.candidate
+    root = resolve(schema.schema, schema.schema) if schema is not None else None
+    if (
+        each.readable
+        or candidate.place is not Place.PROSE
+        or not isinstance(root, dict)
+        or root.get("type") != "object"
+    ):
+        return False
+    part = text[candidate.start : candidate.end]
+    return part.startswith("[") and part.endswith("]") and _TELLS_JSON.search(part) is None
 
 
 def _preferred(good: list[Judged], schema: CompiledSchema | None) -> list[Judged]:

@@ -25,12 +25,15 @@ _WEAK_DECOY: Final = re.compile(
     r"input|given|sample|would be if)\b",
     re.IGNORECASE,
 )
-_DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
+_DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
 _REJECTED: Final = re.compile(
     r"`{0,3},? (?:is|was|would be) (?:wrong|incorrect|invalid)\b(?!.*\b(?:if|unless)\b)", re.IGNORECASE
 )
 _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
+)
+_NEGATED: Final = re.compile(
+    r"(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give))?[\s:\"'`]*\Z", re.IGNORECASE
 )
 _SENTENCE_END: Final = re.compile(r"(?<!\be\.g)[.!?]+\s|\n")
 _FENCE_BEFORE: Final = re.compile(r"(?:```+|~~~+)[\w+.-]*\s*\Z")
@@ -57,19 +60,26 @@ def is_correction(text: str, floor: int, start: int) -> bool:
     return _CORRECTION.search(text, max(floor, start - 2 * _CHARS_BEFORE), start) is not None
 
 
+def is_disowned(text: str, start: int, end: int) -> bool:
+    """Return whether the words around a value that has no rival say that it is no answer."""
+    if _NEGATED.search(text, max(0, start - _CHARS_BEFORE), start):
+        return True
+    return _cue(text, 0, start, end, len(text)) is Cue.DECOY
+
+
 def _cue(text: str, floor: int, start: int, end: int, ceiling: int) -> Cue:
     before = _FENCE_BEFORE.sub("", text[max(floor, start - _CHARS_BEFORE) : start]).rstrip()
     sentence = max((found.end() for found in _SENTENCE_END.finditer(before)), default=0)
     behind = text[end : min(ceiling, end + _CHARS_BEHIND)].partition("\n")[0]
     if _REJECTED.match(behind):
         return Cue.DECOY
+    is_doubted = _DOUBTED.search(before, sentence) is not None or _DOUBTED.search(behind) is not None
     is_answer, is_decoy = _last(_ANSWER, before), _last(_DECOY, before, sentence)
-    is_weak = _last(_WEAK_DECOY, before, sentence)
-    if is_decoy > is_answer:
+    if is_decoy > (-1 if is_doubted else is_answer):
         return Cue.DECOY
-    if is_weak > is_answer:
+    if _last(_WEAK_DECOY, before, sentence) > is_answer:
         return Cue.WEAK
-    if is_answer < 0 or _DOUBTED.search(before, sentence) or _DOUBTED.search(behind):
+    if is_answer < 0 or is_doubted:
         return Cue.NONE
     return Cue.ANSWER
 

@@ -32,11 +32,19 @@ from output_validation.judge import Judged, judge_region, judge_text, judge_valu
 from output_validation.numbers import inexact_numbers
 
 MAX_TEXT_CHARS: Final = 8 << 20
+_LONGEST_LEAD: Final = 200
 _KEY_BEFORE: Final = re.compile(r'"\s*:\s*"?\s*$')
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
 _OPENER: Final = re.compile(r"[\[{]")
 _CONTINUES: Final = re.compile(r'\s*,\s*"?\s*')
+_QUOTED_WORDS_BEFORE: Final = re.compile(
+    r"[^\"{}\[\]:=\n]*[^\W\d_](?<!\btrue)(?<!\bfalse)(?<!\bnull)[ \t]+\"[^\"\n]*\"\s*:\s*"
+)
+"""A line that names something in prose before the value: the JSON for "Order #5": {"n": 1}."""
+
 _LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
+_CITATION_BEFORE: Final = re.compile(r"[^\W\d_][^\n\"{}\[\]]*\[[0-9]{1,3}\],\s*\Z")
+
 _ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
 _LINE_END: Final = re.compile(r"[ \t\r`~;]*(?:\n|\Z)")
 _MEMBER_BEFORE: Final = re.compile(r"""["',\[{]""")
@@ -127,10 +135,15 @@ def _all_judged(text: str, regions: Sequence[Region], schema: CompiledSchema | N
         judged = _judged(text, region, schema, policy)
         end = tried[-1].candidate.end if tried else 0
         continues = bool(tried) and not tried[-1].readable and _CONTINUES.fullmatch(text, end, region.span.start)
-        if continues or _LIST_BEFORE.search(text, max(end, region.span.start - 80), region.span.start):
+        if continues or _is_later_item(text, max(end, region.span.start - 80), region.span.start):
             judged = _as_fragment(judged)
         tried.append(judged)
     return tried
+
+
+def _is_later_item(text: str, floor: int, start: int) -> bool:
+    """Return whether what ends before the value is an item of the same list, and no citation."""
+    return _LIST_BEFORE.search(text, floor, start) is not None and _CITATION_BEFORE.search(text, floor, start) is None
 
 
 def _as_fragment(judged: Judged) -> Judged:
@@ -170,7 +183,9 @@ def _surplus(text: str, start: int, end: int) -> Repair | None:
 def _is_fragment(text: str, start: int, end: int) -> bool:
     """Return whether a key stands before the value, or a closing bracket after it that nothing opened."""
     if _KEY_BEFORE.search(text, max(0, start - 80), start):
-        return True
+        line = text.rfind("\n", 0, start) + 1
+        if start - line > _LONGEST_LEAD or _QUOTED_WORDS_BEFORE.fullmatch(text, line, start) is None:
+            return True
     closer = _CLOSER_AFTER.get(text[start])
     if closer is None or closer.match(text, end) is not None:
         return closer is not None

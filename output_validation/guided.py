@@ -21,60 +21,12 @@ from output_validation.guided_scalar import (
     read_format,
     read_scalar_as,
 )
+from output_validation.guided_wrapper import Change, held_by
 
 _MAX_NODES: Final = 20_000
 _MAX_REFERENCES: Final = 16
 _MAX_BRANCHES: Final = 12
-_WRAPPERS_DEEP: Final = 3
 _CONTAINERS: Final = frozenset({"object", "array"})
-_TAKEN_BACK: Final = frozenset(
-    {
-        "error",
-        "errors",
-        "example",
-        "examples",
-        "template",
-        "draft",
-        "previous",
-        "old",
-        "wrong",
-        "incorrect",
-        "invalid",
-        "initial",
-        "before",
-    }
-)
-_NOT_THE_ANSWER: Final = _TAKEN_BACK | {"input", "schema"}
-_SUCCEEDED: Final = ("success", "ok", "valid")
-_WENT_WELL: Final = ("ok", "success", "done", "completed")
-_CALL_TYPES: Final = ("function", "function_call", "tool_call", "tool_use")
-_ENVELOPES: Final = frozenset(
-    {
-        "function",
-        "result",
-        "results",
-        "data",
-        "output",
-        "response",
-        "answer",
-        "json",
-        "value",
-        "final",
-        "final_answer",
-        "content",
-    }
-)
-_CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
-_ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input"})
-"""How the arguments of a tool call are called, beside its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One place that was read otherwise than it stood."""
-
-    kind: RepairKind
-    pointer: str
 
 
 @dataclass(slots=True)
@@ -110,63 +62,16 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
     root = resolve(schema, schema)
     declared = root.get("properties") if isinstance(root, dict) else None
     own = frozenset(declared) if isinstance(declared, dict) else frozenset()
-    inner = list(_inside(value, (), _WRAPPERS_DEEP, own))
+    inner = list(held_by(value, (), own))
     decoded = read_scalar_as(value, _CONTAINERS) if isinstance(value, str) else None
     if decoded is not None:
-        inner = list(_inside(decoded[0], (Change(decoded[1], ""),), _WRAPPERS_DEEP, own))
+        inner = list(held_by(decoded[0], (Change(decoded[1], ""),), own))
     wants_array = isinstance(root, dict) and root.get("type") in ("array", ["array"])
     if wants_array:
         yield from (each for each in inner if isinstance(each[0], list))
     yield value, ()
     if not wants_array:
         yield from inner
-
-
-def _inside(
-    value: Json, changes: tuple[Change, ...], levels: int, own: frozenset[str]
-) -> Iterator[tuple[Json, tuple[Change, ...]]]:
-    if isinstance(value, list) and len(value) == 1:
-        value, changes = value[0], (*changes, Change(RepairKind.ARRAY_UNWRAPPED, ""))
-    key = _wrapping_key(value, own) if isinstance(value, dict) and levels > 0 else None
-    if key is None:
-        return
-    inner = value[key]
-    if isinstance(inner, dict | list | str):
-        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
-        yield inner, unwrapped
-        yield from _inside(inner, unwrapped, levels - 1, own)
-
-
-def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
-    """Return the key that holds the answer, where nothing stands beside it that is more than a remark.
-
-    A member of the answer (``own``) is no wrapper of it: then the others were left out.
-    """
-    is_call = any(isinstance(value.get(key), str) for key in _CALL_NAMES)
-    keys = [key for key in value if is_call and key in _ARGUMENTS]
-    if not keys:
-        is_call = False
-        keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
-        keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
-    if len(keys) != 1 or keys[0] in own:
-        return None
-    inner = value[keys[0]]
-    for key, other in value.items():
-        if key == keys[0]:
-            continue
-        if (isinstance(other, dict | list) and other) or (key.casefold() in _TAKEN_BACK and other):
-            return None
-        if key.casefold() in _SUCCEEDED and other is False:
-            return None
-        is_remark = _holds(inner, key) if is_call else key == "status" and other in _WENT_WELL and _holds(inner, key)
-        if key in own and not (is_remark or (is_call and value.get("type") in _CALL_TYPES)):
-            return None
-    return keys[0]
-
-
-def _holds(arguments: Json, key: str) -> bool:
-    """Return whether the arguments of a call, or their text, hold a member."""
-    return key in arguments if isinstance(arguments, dict) else isinstance(arguments, str) and f'"{key}"' in arguments
 
 
 class _GivenUpError(Exception):
@@ -338,9 +243,11 @@ class _Guide:
             self.reading.nodes_left = part.reading.nodes_left
             if part.reading.changes and compiled.is_valid(read):
                 readings[dump_json(read)] = (read, part.reading.changes)
-        if len(readings) != 1:
+        reshaped = {Change(kind, pointer) for kind in (RepairKind.ARRAY_WRAPPED, RepairKind.ARRAY_UNWRAPPED)}
+        found = [each for each in readings.values() if reshaped.isdisjoint(each[1])] or list(readings.values())
+        if len(found) != 1:
             return value
-        read, changes = next(iter(readings.values()))
+        read, changes = found[0]
         self.reading.changes += changes
         return read
 

@@ -42,12 +42,12 @@ def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) 
     follows = rival.candidate.start >= chosen.candidate.end
     if cue is Cue.ANSWER:
         return follows or (mine is not Cue.ANSWER and not rival.candidate.ok)
-    if cue is not Cue.NONE or not follows:
+    if cue is Cue.DECOY or not follows:
         return False
-    if rival.candidate.place is chosen.candidate.place:
-        return not rival.candidate.ok
     takes_back = is_correction(text, chosen.candidate.end, rival.candidate.start)
-    return rival.candidate.ok or not rival.readable or takes_back
+    if rival.candidate.place is chosen.candidate.place:
+        return not rival.candidate.ok and (cue is Cue.NONE or takes_back)
+    return rival.candidate.ok or takes_back or (cue is Cue.NONE and not rival.readable)
 
 
 def _is_rival(text: str, each: Judged, chosen: Judged, dumped: bytes, names: Sequence[str]) -> bool:
@@ -59,13 +59,19 @@ def _is_rival(text: str, each: Judged, chosen: Judged, dumped: bytes, names: Seq
         return False
     if candidate.ok and each.readable:
         return dump_json(each.value) != dumped
-    if each.readable and _is_schema(each.value, names):
+    if each.readable and (_is_schema(each.value, names) or _is_index(each.value, chosen.value)):
         return False
     if not names:
         # Nothing is named in it: what is known of the value is its bracket.
         return text[candidate.start] == text[chosen.candidate.start]
     part = text[candidate.start : candidate.end]
     return any(name in part for name in names)
+
+
+def _is_index(value: Json, chosen: Json) -> bool:
+    """Return whether a value is the ["n"] of data["n"], or another flat list that no object is tried with."""
+    flat = isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+    return flat and isinstance(chosen, dict)
 
 
 def _is_schema(value: Json, names: Sequence[str]) -> bool:

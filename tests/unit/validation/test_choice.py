@@ -125,3 +125,37 @@ def test_one_of_several_values_is_not_taken_for_all(text: str, schema: dict[str,
 def test_lines_are_joined_however_the_schema_asks_for_an_array(schema: dict[str, Any]) -> None:
     assert extract('{"n": 1}\n{"n": 2}', schema).value == [{"n": 1}, {"n": 2}]
     assert extract('{"n": 1}', schema).value == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"n": 1}\n\nThe scale is ' + remark for remark in ("[0-100].", "[1/2]", "[12 kg]", "[10:30]")),
+        '{"n": 1}\nUse `data["n"]` to get it.',
+        'Here is the JSON for "Order #5": {"n": 1}',
+        'As in [1], {"n": 1}',
+    ],
+)
+def test_brackets_and_quotes_in_prose_are_no_part_of_the_answer(text: str) -> None:
+    extraction = extract(text, SCHEMA)
+
+    assert extraction.ok, extraction.reason
+    assert extraction.value == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I cannot extract it. For example, the answer could look like {"n": 2}.',
+        'The answer is not {"n": 2}.',
+        'Do not return {"n": 2}',
+        '{"n": 2} would be wrong.',
+        '{"n": 1}\nFinal answer: [{"n": "x"}]',
+        '{"n": 1}\n[{"n": 2',
+        'true "b": {"n": 1}',
+        '"a": true, "b": {"n": 1}',
+        '[5], {"n": 1}]',
+    ],
+)
+def test_a_value_that_is_no_answer_is_refused(text: str) -> None:
+    assert not extract(text, SCHEMA).ok

@@ -31,6 +31,7 @@ _FENCED = "```json\n{}\n```\n".format
         _FENCED('{"n": 1}') + 'Wait, I misread the total. It should be {"n": 2}.',
         _FENCED('{"n": 1}') + 'Wait, I misread the total. It should be {"n": 2',
         "My final answer:\n" + _FENCED('{"n": 1}') + 'Corrected: {"n": 2}',
+        _FENCED('{"n": 1}') + 'Wait, that is before tax. With the given rate: {"n": 2}',
         '{"n": 1}\n\nOops, I meant:\n' + _FENCED('{"n": "abc"}'),
         '{"n": 1}\n\nOn reflection, this is wrong. It should be:\n{"n": "about 3"}',
     ],

@@ -74,6 +74,7 @@ _N = _closed(n={"type": "integer"})
         ),
         ({"error": "not found", "data": {"n": 0}}, _N),
         ({"success": False, "result": {"n": 0}}, _N),
+        ({"status": "error", "result": {"n": 0}}, _N),
         *(({key: {"n": 1}}, _N) for key in ("wrong", "draft", "previous", "invalid")),
     ],
 )
@@ -194,3 +195,19 @@ def test_the_branch_that_a_member_names_is_read() -> None:
 
     assert _read('{"kind": "A", "n": "1"}', {"anyOf": kinds}) == {"kind": "a", "n": 1}
     assert _read('{"kind": "c", "n": "1"}', {"anyOf": kinds}) is _REFUSED
+
+
+def test_the_alternative_that_wraps_nothing_goes_first() -> None:
+    number = {"type": "integer"}
+    schema = _closed(v={"anyOf": [number, {"type": "array", "items": number}]})
+
+    assert _read('{"v": "5"}', schema) == {"v": 5}
+    assert _read('{"v": ["5"]}', schema) == {"v": [5]}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"), [('{"result": 42}', "integer", 42), ('{"answer": true}', "boolean", True)]
+)
+def test_a_wrapper_around_a_scalar_is_removed(text: str, kind: str, value: Any) -> None:
+    assert _read(text, {"type": kind}) is value
+    assert _read('{"error": 42}', {"type": "integer"}) is _REFUSED

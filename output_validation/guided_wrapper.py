@@ -1,0 +1,111 @@
+"""Finds what wrappers around an answer hold: envelopes, tool calls, a list of one. Pure.
+
+A wrapper is removed only where nothing that stands beside its content says more than a remark does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from common.schema import Json
+from common.schema.violations import to_pointer
+from output_validation.extraction import RepairKind
+
+_WRAPPERS_DEEP: Final = 3
+_TAKEN_BACK: Final = frozenset(
+    {
+        "error",
+        "errors",
+        "example",
+        "examples",
+        "template",
+        "draft",
+        "previous",
+        "old",
+        "wrong",
+        "incorrect",
+        "invalid",
+        "initial",
+        "before",
+    }
+)
+_NOT_THE_ANSWER: Final = _TAKEN_BACK | {"input", "schema"}
+_SUCCEEDED: Final = ("success", "ok", "valid")
+_FAILED: Final = ("error", "failed", "failure")
+_WENT_WELL: Final = ("ok", "success", "done", "completed")
+_CALL_TYPES: Final = ("function", "function_call", "tool_call", "tool_use")
+_ENVELOPES: Final = frozenset(
+    {
+        "function",
+        "result",
+        "results",
+        "data",
+        "output",
+        "response",
+        "answer",
+        "json",
+        "value",
+        "final",
+        "final_answer",
+        "content",
+    }
+)
+_CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
+_ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input"})
+"""How the arguments of a tool call are called, beside its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place that was read otherwise than it stood."""
+
+    kind: RepairKind
+    pointer: str
+
+
+def held_by(
+    value: Json, changes: tuple[Change, ...], own: frozenset[str], levels: int = _WRAPPERS_DEEP
+) -> Iterator[tuple[Json, tuple[Change, ...]]]:
+    """Yield what the wrappers around a value hold, the outermost first; ``own`` are the members of the answer."""
+    if isinstance(value, list) and len(value) == 1:
+        value, changes = value[0], (*changes, Change(RepairKind.ARRAY_UNWRAPPED, ""))
+    key = _wrapping_key(value, own) if isinstance(value, dict) and levels > 0 else None
+    if key is None:
+        return
+    inner = value[key]
+    if isinstance(inner, dict | list | str) or (inner is not None and key.casefold() in _ENVELOPES):
+        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
+        yield inner, unwrapped
+        yield from held_by(inner, unwrapped, own, levels - 1)
+
+
+def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
+    """Return the key that holds the answer, where nothing stands beside it that is more than a remark.
+
+    A member of the answer (``own``) is no wrapper of it: then the others were left out.
+    """
+    is_call = any(isinstance(value.get(key), str) for key in _CALL_NAMES)
+    keys = [key for key in value if is_call and key in _ARGUMENTS]
+    if not keys:
+        is_call = False
+        keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
+        keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
+    if len(keys) != 1 or keys[0] in own:
+        return None
+    inner = value[keys[0]]
+    for key, other in value.items():
+        if key == keys[0]:
+            continue
+        if (isinstance(other, dict | list) and other) or (key.casefold() in _TAKEN_BACK and other):
+            return None
+        if (key.casefold() in _SUCCEEDED and other is False) or (key == "status" and other in _FAILED):
+            return None
+        is_remark = _holds(inner, key) if is_call else key == "status" and other in _WENT_WELL and _holds(inner, key)
+        if key in own and not (is_remark or (is_call and value.get("type") in _CALL_TYPES)):
+            return None
+    return keys[0]
+
+
+def _holds(arguments: Json, key: str) -> bool:
+    """Return whether the arguments of a call, or their text, hold a member."""
+    return key in arguments if isinstance(arguments, dict) else isinstance(arguments, str) and f'"{key}"' in arguments
