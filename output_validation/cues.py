@@ -35,6 +35,9 @@ _CORRECTION: Final = re.compile(
 _NEGATED: Final = re.compile(
     r"(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give))?[\s:\"'`]*\Z", re.IGNORECASE
 )
+_KEPT_ALONE: Final = re.compile(r"\b(?:template|draft|first attempt|first try|format is)\b", re.IGNORECASE)
+"""What a value may be called that is the answer if there is no other."""
+
 _SENTENCE_END: Final = re.compile(r"(?<!\be\.g)[.!?]+\s|\n")
 _FENCE_BEFORE: Final = re.compile(r"(?:```+|~~~+)[\w+.-]*\s*\Z")
 
@@ -64,7 +67,9 @@ def is_disowned(text: str, start: int, end: int) -> bool:
     """Return whether the words around a value that has no rival say that it is no answer."""
     if _NEGATED.search(text, max(0, start - _CHARS_BEFORE), start):
         return True
-    return _cue(text, 0, start, end, len(text)) is Cue.DECOY
+    said = _KEPT_ALONE.sub("", text[max(0, start - _CHARS_BEFORE) : start])
+    around = said + text[start:end] + text[end : end + _CHARS_BEHIND]
+    return _cue(around, 0, len(said), len(said) + end - start, len(around)) is Cue.DECOY
 
 
 def _cue(text: str, floor: int, start: int, end: int, ceiling: int) -> Cue:

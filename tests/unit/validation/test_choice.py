@@ -134,6 +134,7 @@ def test_lines_are_joined_however_the_schema_asks_for_an_array(schema: dict[str,
         '{"n": 1}\nUse `data["n"]` to get it.',
         'Here is the JSON for "Order #5": {"n": 1}',
         'As in [1], {"n": 1}',
+        'This follows the template you gave: {"n": 1}',
     ],
 )
 def test_brackets_and_quotes_in_prose_are_no_part_of_the_answer(text: str) -> None:
