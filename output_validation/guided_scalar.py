@@ -86,7 +86,13 @@ def read_enum(value: Json, options: Sequence[Json], index: OptionIndex) -> Read 
     """Return the one option that ``value`` names by another case, other separators or another type."""
     if len(options) > _MAX_ENUM or isinstance(value, dict | list | float):
         return None
-    for places, wanted in ((index.by_case, _spelled(value)), (index.by_letters, _joined(value))):
+    spelled = _spelled(value)
+    as_sentence = spelled.removesuffix(".") if isinstance(value, str) else ""
+    for places, wanted in (
+        (index.by_case, spelled),
+        (index.by_letters, _joined(value)),
+        (index.by_case, as_sentence),
+    ):
         found = places.get(wanted) if wanted else None
         if found is not None:
             is_number = isinstance(value, int) and not isinstance(value, bool)

@@ -44,6 +44,7 @@ def test_another_number_or_sign_is_another_option(options: list[Any], value: str
         (["very-high"], "very_high", "very-high"),
         (["gpt-4", "gpt-3"], "gpt 4", "gpt-4"),
         (["very-high"], "Very high", "very-high"),
+        (["high", "low"], "High.", "high"),
         (["a / b"], "A/B", "a / b"),
         ([1, 2], "2", 2),
         (["1", "2"], 2, "2"),
