@@ -365,26 +365,6 @@ class RecipeRegistry(Protocol):
     async def publish(self, name: str, version: str, content_hash: str, bundle: Mapping[str, str]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One output found by full-text search."""
-
-    job_id: UUID
-    recipe: str
-    score: float
-    output: Any
-    highlights: tuple[str, ...]
-    finished_at: str
-
-
-class Search(Protocol):
-    """Full-text search over a tenant's outputs. Raises SearchUnavailable."""
-
-    async def search(
-        self, tenant_id: str, query: str, *, recipe: str | None, limit: int
-    ) -> tuple[int, Sequence[SearchHit]]: ...
-
-
 class JobEndings(Protocol):
     """Tells when jobs end, for long polls. Best effort: who waits also looks from time to time."""
 

@@ -18,10 +18,11 @@ from prometheus_client import CollectorRegistry
 
 from common.errors import DatabaseUnavailable
 from common.health import Health, HealthApp, ListeningProbe, serving
-from common.ports import HealthProbe, JobEndings, Search
+from common.ports import HealthProbe, JobEndings
 from common.process import serve
 from common.recipes import RecipeCatalogue, load_catalogue, shipped_recipes
 from common.redis import EndingsPublisher, PolledEndings, RedisEndings, RedisProbe
+from common.search_port import Search
 from common.settings import Settings
 from common.telemetry import new_registry
 from ingestion.app import Door, build_fastapi

@@ -8,8 +8,9 @@ from uuid import UUID
 from common.control_ports import Budgets, JobControl, Usage
 from common.errors import RequestError
 from common.operator_ports import DeadLetters, Errors
-from common.ports import JobStore, Search
+from common.ports import JobStore
 from common.recipes import RecipeCatalogue
+from common.search_port import Search
 from ingestion.keys import KeyRing
 from ingestion.longpoll import LongPolls
 from ingestion.problems import refuse

@@ -7,11 +7,11 @@ committed in Postgres (P1); the same Idempotency-Key and body mean the same job 
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import orjson
@@ -28,6 +28,8 @@ from ingestion.body import Memory, read_body
 from ingestion.group_commit import GroupCommit
 from ingestion.keys import KeyRing
 from ingestion.problems import parameter_fault, refuse
+
+Found = TypeVar("Found")
 
 JOBS: Final = "/api/v1/jobs"
 BATCHES: Final = "/api/v1/batches"
@@ -156,34 +158,31 @@ class SubmitRoutes:
 
     async def _accepted_before(self, claim: IdempotencyClaim | None, refusal: RequestError) -> SubmitResult:
         """Return what a refused body repeats: recipes and limits may have changed since. Else raises the refusal."""
-        found = None
-        if claim is not None:
-            try:
-                found = await self._jobs.claimed(claim)
-            except DatabaseUnavailable as error:
-                raise refuse("storage_unavailable", "Whether it was accepted before cannot be seen.") from error
+        found = None if claim is None else await _kept(self._jobs.claimed(claim))
         if found is None or found.kind is not SubmitKind.REPEATED:
             raise refusal
         return found
 
     async def _repeated_batch(self, principal: Principal, result: SubmitResult) -> Answer:
-        try:
-            view = await self._jobs.batch(principal.tenant_id, result.target_id)
-        except DatabaseUnavailable as error:
-            raise refuse("storage_unavailable", "The batch was accepted before; ask again for it.") from error
+        view = await _kept(self._jobs.batch(principal.tenant_id, result.target_id))
         if view is None:
             raise refuse("not_found", "The batch of this Idempotency-Key is no longer kept.")
         return _batch_answer(view.batch_id, view.total, replayed=True)
 
     async def _repeated_job(self, principal: Principal, result: SubmitResult) -> Answer:
         _refuse_conflict(result)
-        try:
-            view = await self._jobs.job(principal.tenant_id, result.target_id)
-        except DatabaseUnavailable as error:
-            raise refuse("storage_unavailable", "The job was accepted before; ask again for it.") from error
+        view = await _kept(self._jobs.job(principal.tenant_id, result.target_id))
         if view is None:
             raise refuse("not_found", "The job of this Idempotency-Key is no longer kept.")
         return _job_answer(view.job_id, view.state, view.recipe, replayed=True)
+
+
+async def _kept(look: Awaitable[Found]) -> Found:
+    """Return what is kept of an earlier submission. Raises RequestError (503)."""
+    try:
+        return await look
+    except DatabaseUnavailable as error:
+        raise refuse("storage_unavailable", "It may have been accepted before; ask again with the same key.") from error
 
 
 def _read_headers(scope: Scope) -> _Headers:

@@ -4,7 +4,8 @@ from typing import Any
 
 import orjson
 
-from common.ports import AttemptView, BatchView, JobView, SearchHit
+from common.ports import AttemptView, BatchView, JobView
+from common.search_port import SearchHit
 from ingestion.money import usd_from_nanos
 from ingestion.submit import BATCHES, JOBS, job_links
 

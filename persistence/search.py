@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import SecretStr
 
-from common.ports import SearchHit
+from common.search_port import SearchHit
 from persistence.elastic import SearchServer, outputs_index
 
 _TIMEOUT_S: Final = 5.0

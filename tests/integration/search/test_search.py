@@ -15,7 +15,7 @@ from common.ids import uuid7
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Reject
 from common.pipeline import Topic
-from common.ports import SearchHit
+from common.search_port import SearchHit
 from headrace.local.stack import Endpoints
 from persistence.elastic import SearchProbe
 from persistence.indexer import Indexer

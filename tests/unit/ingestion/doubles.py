@@ -15,12 +15,12 @@ from common.ports import (
     JobView,
     NewJob,
     Principal,
-    SearchHit,
     Submission,
     SubmitKind,
     SubmitResult,
 )
 from common.recipes import RecipeCatalogue, from_bundle
+from common.search_port import SearchHit
 
 SECRET = "hr_" + "a" * 43
 OTHER_SECRET = "hr_" + "b" * 43

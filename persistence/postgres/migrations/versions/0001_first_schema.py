@@ -20,8 +20,10 @@ def upgrade() -> None:
     """Create everything."""
     _tenancy()
     _jobs()
+    _beside_jobs()
     _ledger()
     _queue()
+    _beside_queue()
     for table, column in _UNCOMPRESSED:
         # Compression costs three to seven times the CPU to save a third of the bytes.
         op.execute(f"alter table {table} alter column {column} set storage external")
@@ -134,6 +136,9 @@ def _jobs() -> None:
         postgresql_where=sa.text("batch_id IS NOT NULL"),
     )
     op.create_index("jobs_by_tenant", "jobs", ["tenant_id", "id"], unique=False)
+
+
+def _beside_jobs() -> None:
     op.create_table(
         "batches",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -282,6 +287,9 @@ def _queue() -> None:
         unique=False,
         postgresql_where=sa.text("not_before IS NULL AND lane < 4"),
     )
+
+
+def _beside_queue() -> None:
     op.create_table(
         "dead_letters",
         sa.Column("topic", sa.Text(), nullable=False),
