@@ -1,18 +1,11 @@
 """The parts of an answer that may be its value are told from thoughts, prose and examples, in linear time."""
 
 from time import process_time
-from typing import Any
 
 import pytest
 
 from output_validation import RepairKind, extract
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"n": {"type": "integer"}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
+from tests.unit.validation.schemas import ONE_NUMBER
 
 
 @pytest.mark.parametrize(
@@ -30,16 +23,16 @@ SCHEMA: dict[str, Any] = {
     ],
 )
 def test_a_thought_is_known_by_its_marks(text: str) -> None:
-    extraction = extract(text, SCHEMA)
+    extraction = extract(text, ONE_NUMBER)
 
     assert (extraction.ok, extraction.value) == (True, {"n": 1})
     assert RepairKind.THOUGHT_SET_ASIDE in {repair.kind for repair in extraction.repairs}
 
 
 def test_a_thought_is_never_the_answer() -> None:
-    assert not extract('<thought_process>{"n": 2}</thought_process>\nI do not know.', SCHEMA).ok
-    assert not extract('<think>so {"n": 2}', SCHEMA).ok
-    assert extract('{"n": 1}<|end|>', SCHEMA).value == {"n": 1}
+    assert not extract('<thought_process>{"n": 2}</thought_process>\nI do not know.', ONE_NUMBER).ok
+    assert not extract('<think>so {"n": 2}', ONE_NUMBER).ok
+    assert extract('{"n": 1}<|end|>', ONE_NUMBER).value == {"n": 1}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +45,7 @@ def test_a_thought_is_never_the_answer() -> None:
     ],
 )
 def test_a_block_of_prose_without_a_label_is_no_try_at_the_answer(text: str) -> None:
-    assert extract(text, SCHEMA).value == {"n": 1}
+    assert extract(text, ONE_NUMBER).value == {"n": 1}
 
 
 def test_a_block_without_a_label_may_hold_a_scalar() -> None:

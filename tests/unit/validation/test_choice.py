@@ -6,25 +6,18 @@ from typing import Any
 import pytest
 
 from output_validation import extract
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"n": {"type": "integer"}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
-_FENCED = "```json\n{}\n```\n".format
+from tests.unit.validation.schemas import ONE_NUMBER, fenced
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("For example:\n" + _FENCED('{"n": 1}') + 'So the answer is {"n": 2}.', 2),
-        ("Draft:\n" + _FENCED('{"n": 1}') + 'Final answer: {"n": 2}', 2),
-        ('The answer is {"n": 1}. For example, another format is:\n' + _FENCED('{"n": 2}'), 1),
-        (_FENCED('{"n": 1}') + 'Note that {"n": 2} would be wrong.', 1),
-        (_FENCED('{"n": 1}') + "It follows the schema:\n" + _FENCED(json.dumps(SCHEMA)), 1),
-        (_FENCED('{"n": 1}') + '```python\nd = {"n": "x"}\n```', 1),
+        ("For example:\n" + fenced('{"n": 1}') + 'So the answer is {"n": 2}.', 2),
+        ("Draft:\n" + fenced('{"n": 1}') + 'Final answer: {"n": 2}', 2),
+        ('The answer is {"n": 1}. For example, another format is:\n' + fenced('{"n": 2}'), 1),
+        (fenced('{"n": 1}') + 'Note that {"n": 2} would be wrong.', 1),
+        (fenced('{"n": 1}') + "It follows the schema:\n" + fenced(json.dumps(ONE_NUMBER)), 1),
+        (fenced('{"n": 1}') + '```python\nd = {"n": "x"}\n```', 1),
         ('<think>Maybe {"m": "<think>no</think>", "n": 9}? No.</think>{"n": 1}', 1),
         ('{"name": "f", "arguments": "{\\"n\\": 1}"}', 1),
         ('{"type": "function", "function": {"name": "f", "arguments": {"n": 1}}}', 1),
@@ -41,7 +34,7 @@ _FENCED = "```json\n{}\n```\n".format
     ],
 )
 def test_the_answer_that_is_meant_is_read(text: str, value: int) -> None:
-    extraction = extract(text, SCHEMA)
+    extraction = extract(text, ONE_NUMBER)
 
     assert extraction.ok, extraction.reason
     assert extraction.value == {"n": value}
@@ -50,11 +43,11 @@ def test_the_answer_that_is_meant_is_read(text: str, value: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Draft:\n" + _FENCED('{"n": 1}') + "Final answer:\n" + _FENCED('{"n": "abc"}'),
-        "Draft:\n" + _FENCED('{"n": 1}') + 'Final answer:\n```json\n{"n": ',
-        _FENCED('{"n": 1}') + _FENCED('{"n": "x"}'),
+        "Draft:\n" + fenced('{"n": 1}') + "Final answer:\n" + fenced('{"n": "abc"}'),
+        "Draft:\n" + fenced('{"n": 1}') + 'Final answer:\n```json\n{"n": ',
+        fenced('{"n": 1}') + fenced('{"n": "x"}'),
         'Here is the answer: {"n": "x"}. Another example of the format: {"n": 2}',
-        "The schema:\n" + _FENCED(json.dumps(SCHEMA)) + "Answer:\n" + _FENCED('{"n": }'),
+        "The schema:\n" + fenced(json.dumps(ONE_NUMBER)) + "Answer:\n" + fenced('{"n": }'),
         '[{"m": 1], {"n": 2}]',
         '"m": 1}, {"n": 2}',
         '"m" [{"n": 2}]}',
@@ -63,7 +56,7 @@ def test_the_answer_that_is_meant_is_read(text: str, value: int) -> None:
     ],
 )
 def test_no_draft_example_or_part_is_taken_for_an_answer_that_is_faulty(text: str) -> None:
-    assert not extract(text, SCHEMA).ok
+    assert not extract(text, ONE_NUMBER).ok
 
 
 _TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
@@ -100,14 +93,14 @@ def test_a_member_of_the_answer_is_no_wrapper_around_it() -> None:
     assert not extract('{"children": [{"name": "a", "children": []}]}', tree).ok
 
 
-_ROWS: dict[str, Any] = {"type": "array", "items": SCHEMA}
+_ROWS: dict[str, Any] = {"type": "array", "items": ONE_NUMBER}
 
 
 @pytest.mark.parametrize(
     ("text", "schema"),
     [
-        ('Invoice A: {"n": "1"}\nInvoice B: {"n": 2}', SCHEMA),
-        ('[{"n": 1}, {"n": 2}]\n\n{"n": 3}', {"anyOf": [SCHEMA, _ROWS]}),
+        ('Invoice A: {"n": "1"}\nInvoice B: {"n": 2}', ONE_NUMBER),
+        ('[{"n": 1}, {"n": 2}]\n\n{"n": 3}', {"anyOf": [ONE_NUMBER, _ROWS]}),
         ('[{"n": 1}, {"n": 2}]\n\n{"n": 3}', None),
         ('{"n": "bad"}\n{"n": 1}', _ROWS),
         ('1. {"n": "x"}\n2. {"n": 1}', _ROWS),
@@ -138,7 +131,7 @@ def test_lines_are_joined_however_the_schema_asks_for_an_array(schema: dict[str,
     ],
 )
 def test_brackets_and_quotes_in_prose_are_no_part_of_the_answer(text: str) -> None:
-    extraction = extract(text, SCHEMA)
+    extraction = extract(text, ONE_NUMBER)
 
     assert extraction.ok, extraction.reason
     assert extraction.value == {"n": 1}
@@ -159,4 +152,4 @@ def test_brackets_and_quotes_in_prose_are_no_part_of_the_answer(text: str) -> No
     ],
 )
 def test_a_value_that_is_no_answer_is_refused(text: str) -> None:
-    assert not extract(text, SCHEMA).ok
+    assert not extract(text, ONE_NUMBER).ok

@@ -1,18 +1,9 @@
 """Which of several values is meant: only words that can be read in one way tell."""
 
-from typing import Any
-
 import pytest
 
 from output_validation import extract
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"n": {"type": "integer"}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
-_FENCED = "```json\n{}\n```\n".format
+from tests.unit.validation.schemas import ONE_NUMBER, fenced
 
 
 @pytest.mark.parametrize(
@@ -28,16 +19,16 @@ _FENCED = "```json\n{}\n```\n".format
         '{"n": 1}\nIf net is meant, the answer is {"n": 2}',
         '{"n": 1}\n\nAn earlier, fixed version gave {"n": 2}.',
         '{"n": 1}\n\nThe answer {"n": 2} was given earlier.',
-        _FENCED('{"n": 1}') + 'Wait, I misread the total. It should be {"n": 2}.',
-        _FENCED('{"n": 1}') + 'Wait, I misread the total. It should be {"n": 2',
-        "My final answer:\n" + _FENCED('{"n": 1}') + 'Corrected: {"n": 2}',
-        _FENCED('{"n": 1}') + 'Wait, that is before tax. With the given rate: {"n": 2}',
-        '{"n": 1}\n\nOops, I meant:\n' + _FENCED('{"n": "abc"}'),
+        fenced('{"n": 1}') + 'Wait, I misread the total. It should be {"n": 2}.',
+        fenced('{"n": 1}') + 'Wait, I misread the total. It should be {"n": 2',
+        "My final answer:\n" + fenced('{"n": 1}') + 'Corrected: {"n": 2}',
+        fenced('{"n": 1}') + 'Wait, that is before tax. With the given rate: {"n": 2}',
+        '{"n": 1}\n\nOops, I meant:\n' + fenced('{"n": "abc"}'),
         '{"n": 1}\n\nOn reflection, this is wrong. It should be:\n{"n": "about 3"}',
     ],
 )
 def test_a_value_that_is_taken_back_or_rivalled_is_refused(text: str) -> None:
-    assert not extract(text, SCHEMA).ok
+    assert not extract(text, ONE_NUMBER).ok
 
 
 @pytest.mark.parametrize(
@@ -48,12 +39,12 @@ def test_a_value_that_is_taken_back_or_rivalled_is_refused(text: str) -> None:
         'For example:\n```json\n{"n": 1}\n```\nHence:\n```json\n{"n": 2}\n```',
         'Take e.g. {"n": 1}. The answer is {"n": 2}.',
         'The answer is {"n": 2}, while {"n": 1} is wrong.',
-        _FENCED('{"n": 2}') + 'This follows the old format. For example, {"n": 1} would do too.',
-        _FENCED('{"n": 2}') + 'Note that {"n": 1} would be wrong.',
+        fenced('{"n": 2}') + 'This follows the old format. For example, {"n": 1} would do too.',
+        fenced('{"n": 2}') + 'Note that {"n": 1} would be wrong.',
     ],
 )
 def test_plain_words_tell_which_value_is_meant(text: str) -> None:
-    extraction = extract(text, SCHEMA)
+    extraction = extract(text, ONE_NUMBER)
 
     assert extraction.ok, extraction.reason
     assert extraction.value == {"n": 2}
