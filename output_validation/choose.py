@@ -6,7 +6,6 @@ unless the words before them say which one is meant; so is a value that is follo
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -231,4 +230,4 @@ def _repairs(text: str, reading: Reading, chosen: Candidate) -> tuple[Repair, ..
 
 def with_notes(extraction: Extraction, notes: tuple[Violation, ...]) -> Extraction:
     """Return the extraction with what other readers may not keep exactly."""
-    return replace(extraction, notes=notes) if notes else extraction
+    return extraction._replace(notes=notes) if notes else extraction

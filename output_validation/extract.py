@@ -118,8 +118,7 @@ def _of_whole(decoded: Extraction, length: int, how: RepairKind) -> Extraction:
     """Return the reading of what a text holds as a string; all that was done to it is said to be the text's whole."""
     kinds = dict.fromkeys((how, *(repair.kind for repair in decoded.repairs)))
     repairs = tuple(Repair(kind, 0, length) for kind in kinds)
-    return replace(
-        decoded,
+    return decoded._replace(
         strict=True,
         repairs=repairs,
         confidence=confidence_of(repairs),

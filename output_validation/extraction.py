@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.schema import Json, Violation
 
@@ -150,9 +150,8 @@ class Candidate:
         return not self.faults
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """The reading of one answer.
+class Extraction(NamedTuple):
+    """The reading of one answer. A named tuple, for one is made of every answer: three times as fast as a dataclass.
 
     ``ok``: ``value`` satisfies the schema and may be trusted. ``strict``: the text itself is strictly valid JSON.
     Without ``ok``, ``value`` is the best candidate's (None if it could not be read) and ``violations`` says

@@ -18,9 +18,12 @@ Json = Any
 
 MAX_DEPTH: Final = 64
 _LONG_NUMBER: Final = b"0" * 16
+_STRIDE: Final = 5
+_PART_OF_LONG_NUMBER: Final = b"0" * (len(_LONG_NUMBER) // _STRIDE)
 _LONGEST_EXACT: Final = b"0" * 19
+_INDENTED_UP_TO_BYTES: Final = 1 << 16
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
-_ESCAPED_COLON: Final = re.compile(rb"\\u003[aA]")
+_ESCAPED_COLON_OR_NUL: Final = re.compile(rb"\\u00(?:3[aA]|00)")
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
 
@@ -39,6 +42,8 @@ def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Json:
 
 def has_long_numbers(raw: bytes) -> bool:
     """Return whether 16 digits stand together, as in each number that a double does not hold exactly."""
+    if raw[::_STRIDE].translate(_DIGITS_TO_ZERO).find(_PART_OF_LONG_NUMBER) < 0:
+        return False
     return _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
 
 
@@ -47,22 +52,39 @@ def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH, long_n
 
     ``long_numbers``: False where the caller knows that it has none.
     """
-    if raw.count(b"[") + raw.count(b"{") > max_depth and not depth_within(raw, max_depth):
-        _refuse_deep(raw, max_depth)
-    has_escapes = b"\\" in raw
-    if has_escapes and b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
+    written = _written(raw, value, max_depth)
+    at = raw.find(b"\\u00")
+    escaped = _ESCAPED_COLON_OR_NUL.search(raw, at) if at >= 0 else None
+    if escaped and b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
         _refuse(raw, "nul", "a string holds the NUL character", "Remove it.", nul.start())
-    written = orjson.dumps(value)
     if written == raw:
         return value
     if (
         # A member was dropped for its key: strings keep their colons when written again, unless one was escaped.
-        written.count(b":") != raw.count(b":")
-        or (has_escapes and _ESCAPED_COLON.search(raw))
+        escaped
+        or written.count(b":") != raw.count(b":")
         or (long_numbers and _LONGEST_EXACT in raw.translate(_DIGITS_TO_ZERO))
     ):
         return _parse_exactly(raw)
     return value
+
+
+def _written(raw: bytes, value: Json, max_depth: int) -> bytes:
+    """Return ``value`` as JSON text again. Raises StrictJsonError if it nests too deep.
+
+    What nests deep is indented far: for short texts that is cheaper to see than brackets are to count.
+    """
+    if len(raw) > _INDENTED_UP_TO_BYTES:
+        if raw.count(b"[") + raw.count(b"{") > max_depth and not depth_within(raw, max_depth):
+            _refuse_deep(raw, max_depth)
+        return orjson.dumps(value)
+    try:
+        written = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except orjson.JSONEncodeError:
+        _refuse_deep(raw, max_depth)
+    if written.find(b"  " * max_depth) >= 0 and not depth_within(raw, max_depth):
+        _refuse_deep(raw, max_depth)
+    return written
 
 
 def dump_json(value: Json) -> bytes:

@@ -95,19 +95,31 @@ def test_line_and_column_count_characters() -> None:
     assert (caught.value.line, caught.value.column) == (2, 12)
 
 
+@pytest.mark.parametrize("padding", ["", " " * 70_000], ids=["short", "long"])
+@pytest.mark.parametrize("innermost", ["1", "[]", "{}"])
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_depth_is_bounded_exactly(opening: str) -> None:
+def test_depth_is_bounded_exactly(opening: str, innermost: str, padding: str) -> None:
     closing = "]" if opening == "[" else "}"
-    at_bound = opening * 64 + "1" + closing * 64
-    assert parse_json(at_bound) is not None
-    with pytest.raises(StrictJsonError) as caught:
-        parse_json(opening * 65 + "1" + closing * 65)
+    bound = 64 if innermost == "1" else 63
+    at_bound = opening * bound + innermost + closing * bound
+    assert parse_json(at_bound + padding) is not None
+    for levels in (bound + 1, 251, 300, 1_000):
+        with pytest.raises(StrictJsonError) as caught:
+            parse_json(opening * levels + innermost + closing * levels + padding)
+        assert caught.value.code == "depth"
 
-    assert caught.value.code == "depth"
+
+def test_a_colon_that_is_escaped_hides_no_duplicate() -> None:
+    # Written again, the one member that is left has as many colons as the two that stood here.
+    with pytest.raises(StrictJsonError) as caught:
+        parse_json(r'{"a":1,"a":2,"b":"\u003A"}')
+
+    assert caught.value.code == "duplicate-key"
+    assert parse_json(r'{"a":1,"b":"\u003a"}') == {"a": 1, "b": ":"}
 
 
 def test_brackets_in_strings_are_not_depth() -> None:
-    text = json.dumps(["[" * 500, {"]" * 300: "}{" * 200}])
+    text = json.dumps(["[" * 500, {"]" * 300: "}{" * 200}, " " * 500])
 
     assert parse_json(text) == json.loads(text)
 
