@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from headrace.local.ports import LOOPBACK
-from headrace.local.process import NOBODY, Command, server_environment
+from headrace.local.process import NOBODY, POLL_S, Command, server_environment
 from headrace.local.server import Server
 from headrace.local.state import State, write_private
 from headrace.local.wheels import wheel_folder
@@ -27,6 +27,9 @@ PROGRAM_FOLDER = "pginstall18"
 ROOTS_FOLDER = Path("/var/lib/headrace")
 # Names the state folder that data kept in ROOTS_FOLDER belongs to.
 OWNER_FILE = "belongs-to"
+SEGMENTS = Path("/proc/sysvipc/shm")
+SHARED_MEMORY_LINE = 6
+LAST_PROCESS_BOUND_S = 15.0
 SETTINGS = {
     "unix_socket_directories": "",
     "shared_buffers": "96MB",
@@ -81,6 +84,7 @@ class Postgres(Server):
         data = self.home / "data"
         if not (data / "PG_VERSION").exists():
             await self._initdb(data)
+        await _last_process_gone(data)
         # "Fast" shutdown; SIGTERM would wait for clients to leave.
         return self._command(
             [
@@ -151,6 +155,30 @@ class Postgres(Server):
             if child.returncode is None:
                 child.kill()
         return child.returncode == 0 and bool(output.strip())
+
+
+async def _last_process_gone(data: Path) -> None:
+    """Waits for what a killed Postgres left: while one of its processes lives on, the next one refuses to start.
+
+    One that was in the midst of a write outlives the SIGKILL of all by moments. After the bound, Postgres itself
+    says what is in its way.
+    """
+    deadline = asyncio.get_running_loop().time() + LAST_PROCESS_BOUND_S
+    while _has_processes(data):
+        if asyncio.get_running_loop().time() > deadline:
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def _has_processes(data: Path) -> bool:
+    """Whether a process holds the shared memory that the lock file names, as Postgres itself asks when it starts."""
+    try:
+        _, shared_memory = (data / "postmaster.pid").read_text().splitlines()[SHARED_MEMORY_LINE].split()
+        segments = [line.split() for line in SEGMENTS.read_text().splitlines()]
+    except (OSError, IndexError, ValueError):
+        return False
+    # Columns: key, id, permissions, size, two pids, and how many processes are attached.
+    return any(segment[1] == shared_memory and segment[6] != "0" for segment in segments)
 
 
 def delete_outside(state: State) -> None:

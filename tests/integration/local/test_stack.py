@@ -1,8 +1,10 @@
 """The servers of one machine: started cold, restarted with their data, killed and healed, refused twice."""
 
+import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import threading
 import urllib.request
@@ -135,6 +137,25 @@ async def test_killed_servers_come_back_with_what_they_acknowledged(state_dir: P
 
         assert await execute(stack.endpoints, "select answer from kept") == 42
         assert await consume(stack.endpoints) == b"42"
+
+
+async def test_postgres_starts_once_the_last_process_of_a_killed_one_is_gone(state_dir: Path) -> None:
+    async with Stack(state_dir, ["postgres"], free_ports=True) as stack:
+        connection = await asyncpg.connect(stack.endpoints.database_url)
+        backend = await connection.fetchval("select pg_backend_pid()")
+        os.kill(backend, signal.SIGSTOP)
+        os.kill(stack.pid("postgres") or 0, signal.SIGKILL)
+        child = stack.server("postgres").child
+        assert child is not None
+        assert await child.wait(10)
+        starting = asyncio.create_task(stack.start_server("postgres"))
+
+        await asyncio.wait([starting], timeout=1)
+        os.kill(backend, signal.SIGCONT)
+
+        await starting
+        assert await execute(stack.endpoints, "select 42") == 42
+        connection.terminate()
 
 
 async def test_a_paused_server_hangs_and_resumes(state_dir: Path) -> None:
