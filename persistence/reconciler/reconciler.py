@@ -138,7 +138,7 @@ class Reconciler:
             asyncio.create_task(self._keep("topics", _TOPICS_EVERY_S, self._mend_topics)),
             asyncio.create_task(self._keep("jobs", _JOBS_EVERY_S, lambda: self._mend_jobs(walk))),
             asyncio.create_task(self._keep("calls", _CALLS_EVERY_S, self._mend_calls)),
-            asyncio.create_task(self._keep("leftovers", _FORGET_EVERY_S, self._forget)),
+            asyncio.create_task(self._keep("leftovers", _FORGET_EVERY_S, lambda: forget(self._search.pool))),
         ]
         try:
             while True:
@@ -152,13 +152,7 @@ class Reconciler:
     async def _keep(self, part: str, every_s: float, look: Callable[[], Awaitable[object]]) -> None:
         while True:
             began = time.monotonic()
-            try:
-                await look()
-            except InfrastructureError as trouble:
-                log.warning("reconciler_waits", part=part, trouble=str(trouble))
-            # The isolation point of the reconciler: a look that fails must not end the service that carries it.
-            except Exception:
-                log.exception("reconciler_failed", part=part)
+            await _isolated(part, look())
             await asyncio.sleep(max(every_s, _REST_RATIO * (time.monotonic() - began)))
 
     async def _mend_topics(self) -> int:
@@ -187,8 +181,20 @@ class Reconciler:
         self._metrics.given_up.inc(given_up)
         return given_up
 
-    async def _forget(self) -> None:
-        await reconcile.forget_workers(self._search.pool)
-        await sweep_errors(self._search.pool)
-        await sweep_letters(self._search.pool)
-        await sweep_payloads(self._search.pool)
+
+async def forget(pool: Pool) -> None:
+    """Delete what nobody needs any more, one sweep after the other for one connection; none hinders the next."""
+    await _isolated("workers", reconcile.forget_workers(pool))
+    await _isolated("errors", sweep_errors(pool))
+    await _isolated("letters", sweep_letters(pool))
+    await _isolated("payloads", sweep_payloads(pool))
+
+
+async def _isolated(part: str, look: Awaitable[object]) -> None:
+    """Wait for a look. The isolation point: one that fails must not end the service that carries it."""
+    try:
+        await look
+    except InfrastructureError as trouble:
+        log.warning("reconciler_waits", part=part, trouble=str(trouble))
+    except Exception:
+        log.exception("reconciler_failed", part=part)

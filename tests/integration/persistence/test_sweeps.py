@@ -6,6 +6,7 @@ from persistence.postgres.dead_letters import sweep_letters
 from persistence.postgres.errors import sweep_errors
 from persistence.postgres.payloads import sweep_payloads
 from persistence.postgres.pool import Pool
+from persistence.reconciler.reconciler import forget
 from tests.integration.persistence.examples import store, submitted
 
 pytestmark = pytest.mark.stack
@@ -49,3 +50,17 @@ async def test_all_old_errors_and_letters_dealt_with_are_deleted_at_once(pool: P
 
     assert await pool.fetchval("select count(*) from errors") == 1
     assert await pool.fetchval("select count(*) from dead_letters where replayed_at is null") == 1
+
+
+async def test_a_sweep_that_fails_stops_no_other(pool: Pool) -> None:
+    (ended,) = await submitted(pool, 1)
+    await store(pool).cancel("default", ended.job_id)
+    await pool.execute("update jobs set finished_at = now() - interval '61 minutes' where id = $1", ended.job_id)
+    await pool.execute("insert into payloads (id, job_id, body) values (gen_random_uuid(), $1, '')", ended.job_id)
+    await pool.execute("alter table errors rename to elsewhere")
+    try:
+        await forget(pool)
+    finally:
+        await pool.execute("alter table elsewhere rename to errors")
+
+    assert await pool.fetchval("select count(*) from payloads") == 0
