@@ -21,6 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from common.cancellation import heed_cancellation
 from common.clock import Clock, monotonic_clock
 from common.errors import CacheUnavailable
 
@@ -208,6 +209,7 @@ def cache_errors() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
+        heed_cancellation(error)
         raise CacheUnavailable(f"Redis is not answering: {type(error).__name__}") from error
 
 

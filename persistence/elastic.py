@@ -14,6 +14,7 @@ from elastic_transport.client_utils import url_to_node_config
 from elasticsearch import AsyncElasticsearch
 from pydantic import SecretStr
 
+from common.cancellation import heed_cancellation
 from common.errors import ConfigurationError, SearchUnavailable
 from common.schema import dump_json
 
@@ -86,6 +87,7 @@ class SearchServer:
                 method, target, body=body, headers=headers, request_timeout=self._timeout_s
             )
         except TransportError as error:
+            heed_cancellation(error)
             raise SearchUnavailable(f"Elasticsearch is not answering: {type(error).__name__}") from error
         told = answer.body
         return Reply(answer.meta.status, told if isinstance(told, dict) else {})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from common.cancellation import heed_cancellation
 from common.errors import BrokerUnavailable
 from common.kafka.errors import broker_errors
 from common.pipeline import TOPICS, Topic, group_name, topic_name
@@ -114,6 +115,7 @@ class WorkConsumer:
         except (CommitFailedError, IllegalStateError):
             return False
         except (KafkaError, OSError, TimeoutError) as error:
+            heed_cancellation(error)
             raise BrokerUnavailable(f"committing offsets: {type(error).__name__}") from error
         return True
 

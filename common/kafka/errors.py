@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from aiokafka.errors import ConsumerStoppedError, IllegalOperation, KafkaError
 
+from common.cancellation import being_cancelled, heed_cancellation
 from common.errors import BrokerUnavailable
 
 
@@ -16,10 +17,10 @@ def broker_errors(doing: str) -> Iterator[None]:
         yield
     except asyncio.CancelledError as error:
         # aiokafka cancels the futures of a client that gave up: only a cancelled task is a shutdown.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if being_cancelled():
             raise
         raise BrokerUnavailable(f"{doing}: the client gave up") from error
     except (KafkaError, IllegalOperation, ConsumerStoppedError, OSError, TimeoutError, AssertionError) as error:
         # AssertionError: aiokafka's own state checks after a producer has died.
+        heed_cancellation(error)
         raise BrokerUnavailable(f"{doing}: {type(error).__name__}") from error

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer import sender as aiokafka_sender
 
+from common.cancellation import being_cancelled
 from common.errors import BrokerUnavailable, RecordRefused
 from common.kafka.errors import broker_errors
 from common.kafka.offsets import Offsets
@@ -110,7 +111,7 @@ class IdempotentProducer:
             await self._abandon()
         except asyncio.CancelledError:
             await self._abandon()
-            if _being_cancelled():
+            if being_cancelled():
                 raise
 
     async def _abandon(self) -> None:
@@ -270,8 +271,3 @@ def _extents(batches: Sequence[_Batch], outcomes: Sequence[Any]) -> list[Extent]
     if failure is not None:
         raise BrokerUnavailable(f"sending: {type(failure).__name__}") from failure
     return list(extents.values())
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

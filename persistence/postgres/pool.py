@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from common.cancellation import heed_cancellation
 from common.errors import DatabaseUnavailable
 
 # Generic in the stubs only: asyncpg's own classes take no parameters.
@@ -65,15 +66,20 @@ async def wait_for_pool(database_url: str, *, size: int, application: str) -> Po
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn what speaks of the server into DatabaseUnavailable; errors of a statement pass through."""
+    """Turn what speaks of the server into DatabaseUnavailable; errors of a statement pass through.
+
+    In a task that was cancelled they are the cancellation: a connection that broke cannot be given back in order.
+    """
     try:
         yield
     except asyncpg.PostgresError as error:
+        heed_cancellation(error)
         state = error.sqlstate or ""
         if state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES:
             raise DatabaseUnavailable(f"Postgres answered {type(error).__name__} ({state})") from error
         raise
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+        heed_cancellation(error)
         raise DatabaseUnavailable(f"Postgres is not answering: {type(error).__name__}") from error
 
 

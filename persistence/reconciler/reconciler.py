@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from common.cancellation import heed_cancellation
 from common.errors import InfrastructureError
 from common.kafka.admin import create_topics
 from common.kafka.offsets import offsets_of
@@ -196,5 +197,6 @@ async def _isolated(part: str, look: Awaitable[object]) -> None:
         await look
     except InfrastructureError as trouble:
         log.warning("reconciler_waits", part=part, trouble=str(trouble))
-    except Exception:
+    except Exception as error:
+        heed_cancellation(error)
         log.exception("reconciler_failed", part=part)

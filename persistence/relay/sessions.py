@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from common.cancellation import heed_cancellation
 from common.errors import HeadraceError, RecordRefused
 from persistence.relay.path import ShardContext
 
@@ -35,7 +36,8 @@ async def keep_in_session(path: str, context: ShardContext, session: Callable[[]
         except HeadraceError as error:
             log.warning("relay_session_ended", path=path, shard=shard, reason=str(error))
         # The isolation point of the relay: an error nobody foresaw must not end a shard that only it serves.
-        except Exception:
+        except Exception as error:
+            heed_cancellation(error)
             log.exception("relay_session_failed", path=path, shard=shard)
         context.metrics.recoveries.labels(path).inc()
         if time.monotonic() - began > _WORKED_S:
