@@ -1,6 +1,5 @@
 """Budgets for operators, over all tenants; usage for everybody, over their own tenant unless they are operators."""
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -22,7 +21,6 @@ from ingestion.small_body import read_model, takes
 
 LONGEST_USAGE: Final = timedelta(days=400)
 MOST_GROUPS: Final = 10_000
-_ZERO: Final = re.compile(r"0+(\.0{1,9})?")
 
 Tenant = Annotated[str | None, Query(min_length=1, max_length=200)]
 Key = Annotated[str, Query(max_length=200, description="a recipe's name, or the id of a batch or a job")]
@@ -152,10 +150,8 @@ def _named(tenant_id: str, scope: BudgetScope, key: str, window: Window) -> Budg
 
 
 def _limit(text: str) -> int:
-    if _ZERO.fullmatch(text):
-        return 0
     try:
-        return nanos_from_usd(text)
+        return nanos_from_usd(text, may_be_zero=True)
     except ValueError as error:
         fault = Fault("/limit_usd", str(error))
         raise refuse("invalid_request_body", "The limit cannot be used.", faults=[fault]) from None

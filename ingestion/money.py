@@ -10,7 +10,7 @@ _LONGEST: Final = 64
 _EXACT: Final = Context(prec=2 * _LONGEST)
 
 
-def nanos_from_usd(text: str) -> int:
+def nanos_from_usd(text: str, *, may_be_zero: bool = False) -> int:
     """Return the nano-USD of a decimal number. Raises ValueError that says what is wrong with it."""
     try:
         amount = Decimal(text) if len(text) <= _LONGEST else Decimal("NaN")
@@ -18,8 +18,11 @@ def nanos_from_usd(text: str) -> int:
         raise ValueError("must be a decimal number such as 0.05") from None
     if not amount.is_finite() or "_" in text or text != text.strip():
         raise ValueError("must be a decimal number such as 0.05")
+    if may_be_zero and amount == 0:
+        return 0
     if not 0 < amount <= _MOST_USD:
-        raise ValueError(f"must be more than 0 and at most {_MOST_USD}")
+        least = "0 or more" if may_be_zero else "more than 0"
+        raise ValueError(f"must be {least} and at most {_MOST_USD}")
     scaled = amount.scaleb(9, _EXACT)
     if amount < _LEAST_USD or scaled != scaled.to_integral_value():
         raise ValueError("must have at most 9 decimal places")

@@ -148,6 +148,14 @@ async def test_a_budget_that_cannot_be_is_refused_with_its_fault(
         assert fault.get("parameter") == (None if pointer else "key")
 
 
+async def test_a_limit_below_nothing_is_told_that_nothing_is_a_limit(
+    door: Door, operator: aiohttp.ClientSession
+) -> None:
+    wish = {"tenant": door.tenant, "scope": "tenant", "limit_usd": "-1"}
+    async with asked(operator, "put", door.url + "/api/v1/budgets", json=wish) as (status, body):
+        assert (status, body["errors"][0]["detail"]) == (422, "must be 0 or more and at most 1000000000")
+
+
 async def test_budgets_are_for_operators(door: Door) -> None:
     async with asked(door.client, "get", door.url + "/api/v1/budgets") as (status, body):
         assert (status, body["code"]) == (403, "forbidden")

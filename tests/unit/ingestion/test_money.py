@@ -30,6 +30,18 @@ def test_any_text_is_counted_or_refused_with_a_reason(text: str) -> None:
     assert (isinstance(said, int) and said > 0) or str(said).startswith("must")
 
 
+@pytest.mark.parametrize("text", ["0", "0.0", "-0", "0e5", "0.00000000000"])
+def test_nothing_is_an_amount_only_where_it_may_be(text: str) -> None:
+    assert nanos_from_usd(text, may_be_zero=True) == 0
+    with pytest.raises(ValueError, match=r"^must be more than 0 and at most 1000000000$"):
+        nanos_from_usd(text)
+
+
+def test_where_nothing_is_an_amount_the_refusal_does_not_ask_for_more() -> None:
+    with pytest.raises(ValueError, match=r"^must be 0 or more and at most 1000000000$"):
+        nanos_from_usd("-1", may_be_zero=True)
+
+
 def test_more_digits_than_are_counted_are_refused_not_rounded() -> None:
     with pytest.raises(ValueError, match="9 decimal places"):
         nanos_from_usd("0." + "1" * 40)
