@@ -118,12 +118,19 @@ def read_answer(status: int, content: bytes) -> Any:
 
 
 def _fault(told: Mapping[str, Any]) -> Fault:
-    place = f"--{told['parameter']}" if "parameter" in told else str(told.get("pointer", ""))
+    place = _as_typed(str(told["parameter"])) if "parameter" in told else str(told.get("pointer", ""))
     if "line" in told:
         place = f"line {told['line']} {place}"
     elif "index" in told:
         place = f"item {told['index']} {place}"
     return Fault(place.strip(), str(told.get("detail", "")))
+
+
+def _as_typed(parameter: str) -> str:
+    """What a person writes for a parameter of the API: ids and keys are arguments here, the others options."""
+    if parameter == "key":
+        return "KEY"
+    return "ID" if parameter.endswith("_id") else f"--{parameter}"
 
 
 def problem_words(error: RequestError) -> str:

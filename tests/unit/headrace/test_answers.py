@@ -31,6 +31,16 @@ def test_a_problem_is_told_with_its_places() -> None:
     assert problem_words(refusal.value) == "No. (invalid_input)\n/input/a is required; --limit is too large"
 
 
+@pytest.mark.parametrize(
+    ("parameter", "told"), [("job_id", "ID"), ("operation_id", "ID"), ("key", "KEY"), ("limit", "--limit")]
+)
+def test_a_fault_names_what_was_typed_and_no_option_that_is_not_there(parameter: str, told: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        read_answer(422, problem(errors=[{"parameter": parameter, "detail": "is wrong"}]))
+
+    assert problem_words(refusal.value) == f"No. (invalid_input)\n{told} is wrong"
+
+
 class Pages(Api):
     """An API whose filter matches one job in each second stretch."""
 
