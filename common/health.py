@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from common.clock import Clock, monotonic_clock
-from common.errors import BrokerUnavailable, ConfigurationError, InfrastructureError
+from common.errors import ConfigurationError, InfrastructureError
 from common.ports import HealthProbe
 
 Scope = MutableMapping[str, Any]
@@ -217,27 +217,3 @@ async def serving(app: AsgiApp, host: str, port: int, *, drain_s: float = 5.0) -
         server.should_exit = True
         await serve
         listener.close()
-
-
-class ListeningProbe:
-    """Health: does a server of a comma-separated list of ``host:port`` take connections? Says nothing more."""
-
-    def __init__(self, name: str, addresses: str) -> None:
-        self._name = name
-        self._addresses = [address.strip().rpartition(":") for address in addresses.split(",")]
-
-    @property
-    def name(self) -> str:
-        """The dependency's name."""
-        return self._name
-
-    async def check(self) -> None:
-        """Raise BrokerUnavailable when none does."""
-        for host, _, port in self._addresses:
-            try:
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-            except (OSError, ValueError):
-                continue
-            writer.close()
-            return
-        raise BrokerUnavailable(f"{self._name} takes no connections")

@@ -17,7 +17,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from common.errors import DatabaseUnavailable
-from common.health import Health, HealthApp, ListeningProbe, serving
+from common.health import Health, HealthApp, serving
+from common.kafka.greeting import GreetingProbe
 from common.ports import HealthProbe, JobEndings
 from common.process import serve
 from common.recipes import RecipeCatalogue, load_catalogue, shipped_recipes
@@ -150,7 +151,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def _optional(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[_Optional]:
-    probes: list[HealthProbe] = [ListeningProbe("kafka", settings.kafka_bootstrap)]
+    probes: list[HealthProbe] = [GreetingProbe(settings.kafka_bootstrap)]
     endings: JobEndings = PolledEndings()
     announcer: EndingsPublisher | None = None
     search: Search | None = None

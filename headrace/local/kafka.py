@@ -3,9 +3,7 @@
 Topics and their retention are the product's business, not this module's.
 """
 
-import asyncio
-import struct
-
+from common.kafka.greeting import takes_requests
 from headrace.local import jars
 from headrace.local.ports import LOOPBACK
 from headrace.local.process import Command, server_environment
@@ -16,8 +14,6 @@ from headrace.local.wheels import java_home
 SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8")
 HEAP_MB = 256
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-API_VERSIONS = 18
-CORRELATION_ID = 7
 
 LOGGING = """\
 status = warn
@@ -109,13 +105,5 @@ class Kafka(Server):
         )
 
     async def probe(self) -> bool:
-        """ApiVersions v0: answered without error once the broker takes requests."""
-        reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
-        try:
-            request = struct.pack(">hhih", API_VERSIONS, 0, CORRELATION_ID, -1)
-            writer.write(struct.pack(">i", len(request)) + request)
-            (size,) = struct.unpack(">i", await reader.readexactly(4))
-            correlation_id, error = struct.unpack(">ih", (await reader.readexactly(size))[:6])
-        finally:
-            writer.close()
-        return bool(correlation_id == CORRELATION_ID and error == 0)
+        """Whether the broker takes requests."""
+        return await takes_requests(LOOPBACK, self.port)

@@ -66,6 +66,12 @@ async def ready_reason(pipeline: Pipeline, stage: str) -> str:
     return "" if status == 200 else str(json.loads(body)["reason"])
 
 
+async def servers_down(pipeline: Pipeline) -> set[str]:
+    """The servers that the API's health says are down."""
+    _, body = await get_json_status(pipeline.system.fleet.instance("ingestion").port, "/api/v1/health")
+    return {name for name, server in json.loads(body)["dependencies"].items() if server["state"] == "down"}
+
+
 @pytest.fixture
 async def database(pipeline: Pipeline) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(pipeline.system.stack.endpoints.database_url)

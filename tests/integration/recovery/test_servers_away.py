@@ -6,13 +6,14 @@ import time
 import pytest
 
 from tests.chaos.healing import healed
-from tests.integration.recovery.conftest import Pipeline, ready_reason
+from tests.integration.recovery.conftest import Pipeline, ready_reason, servers_down
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 HEALS_WITHIN_S = 60
 FLOWS_WITHIN_S = 20.0
 STAGES = ("prompt_engine", "model_layer", "output_validation", "persistence")
+CALLED = {"valkey": "redis"}
 NEEDED = {"kafka": STAGES, "postgres": STAGES, "valkey": ()}
 
 
@@ -25,11 +26,13 @@ async def test_p9_a_server_hangs_and_wakes_and_no_job_fails(pipeline: Pipeline, 
     try:
         await asyncio.sleep(4)
         reasons = dict(zip(STAGES, await asyncio.gather(*(ready_reason(pipeline, s) for s in STAGES)), strict=True))
+        down = await servers_down(pipeline)
     finally:
         pipeline.system.stack.resume_server(server)
     jobs = await submitting
 
     assert {stage for stage, reason in reasons.items() if server in reason} == set(NEEDED[server]), reasons
+    assert down == {CALLED.get(server, server)}
     await _all_succeed(pipeline, jobs)
 
 
