@@ -172,7 +172,10 @@ def _deadline(value: Any, now: datetime, faults: list[Fault], *, passed: bool) -
         day, time, fraction, zone = match.groups()
         try:
             moment = datetime.fromisoformat(f"{day}T{time}{(fraction or '')[:7]}{zone.upper()}").astimezone(UTC)
-        except (ValueError, OverflowError):
+        except OverflowError:
+            faults.append(Fault("/deadline", "must be within the years 1 to 9999 of UTC"))
+            return None
+        except ValueError:
             moment = None
     if moment is None:
         faults.append(Fault("/deadline", "must be an RFC 3339 time with its offset, such as 2030-01-31T12:00:00Z"))

@@ -1,5 +1,6 @@
 """Budgets for operators, over all tenants; usage for everybody, over their own tenant unless they are operators."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -21,6 +22,7 @@ from ingestion.small_body import read_model, takes
 
 LONGEST_USAGE: Final = timedelta(days=400)
 MOST_GROUPS: Final = 10_000
+_GROUPS: Final = r"((tenant|recipe|day)(,(tenant|recipe|day))*)?"
 
 Tenant = Annotated[str | None, Query(min_length=1, max_length=200)]
 Key = Annotated[str, Query(max_length=200, description="a recipe's name, or the id of a batch or a job")]
@@ -105,7 +107,7 @@ async def show_usage(
     first: Annotated[date | None, Query(alias="from", description="UTC day; default: the first of this month")] = None,
     last: Annotated[date | None, Query(alias="to", description="UTC day, included; default: today")] = None,
     group_by: Annotated[
-        str, Query(pattern=r"^((tenant|recipe|day)(,(tenant|recipe|day))*)?$", description="tenant, recipe, day")
+        str, Query(json_schema_extra={"pattern": f"^{_GROUPS}$"}, description="tenant, recipe, day")
     ] = "",
     tenant: Annotated[str | None, Query(min_length=1, max_length=200, description="for operators")] = None,
 ) -> Response:
@@ -115,6 +117,9 @@ async def show_usage(
     if not timedelta() <= ends - begins <= LONGEST_USAGE:
         fault = parameter_fault("from", f"must be before 'to', by at most {LONGEST_USAGE.days} days")
         raise refuse("invalid_parameter", "These days cannot be summed.", faults=[fault])
+    if re.fullmatch(_GROUPS, group_by) is None:
+        fault = parameter_fault("group_by", "takes tenant, recipe and day, joined by commas")
+        raise refuse("invalid_parameter", "Usage cannot be grouped by this.", faults=[fault])
     groups = frozenset(UsageGroup(name) for name in group_by.split(",") if name)
     rows = await _usage(services).usage(_whose(principal, tenant), begins, ends, groups)
     if len(rows) > MOST_GROUPS:

@@ -16,6 +16,7 @@ OPERATIONS = "operations"
 REQUESTS: list[tuple[str, str, Any, int]] = [
     ("GET", "usage?from=9999-12-01&to=9999-12-31", None, 200),
     ("GET", "usage?from=0001-01-01&to=0001-01-31&group_by=tenant,recipe,day&tenant=x", None, 200),
+    ("GET", "usage?group_by=recipe,month", None, 422),
     ("GET", f"dead-letters?before={MOST}", None, 200),
     ("GET", f"dead-letters?before={MOST + 1}", None, 422),
     ("GET", f"dead-letters/{MOST}", None, 404),

@@ -112,6 +112,13 @@ def test_a_deadline_must_be_a_near_future_rfc_3339_time(deadline: Any) -> None:
     assert [f.pointer for f in refused(body_of(deadline=deadline)).faults] == ["/deadline"]
 
 
+@pytest.mark.parametrize("deadline", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_deadline_outside_of_the_calendar_is_called_so(deadline: str) -> None:
+    (fault,) = refused(body_of(deadline=deadline)).faults
+
+    assert (fault.pointer, fault.detail) == ("/deadline", "must be within the years 1 to 9999 of UTC")
+
+
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
