@@ -317,7 +317,7 @@ def _budgets(evidence: Evidence) -> Iterator[Finding]:
     if evidence.usage is None:
         return
     again = sum(
-        earlier.error_code == LEASE_EXPIRED and later.attempt == earlier.attempt + 1
+        _is_bought_again(earlier, later)
         for attempts in evidence.attempts.values()
         for earlier, later in pairwise(sorted(attempts, key=lambda row: row.attempt))
     )
@@ -327,6 +327,12 @@ def _budgets(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "P4", "-", f"usage tells {told[0]} attempts, {told[1]} nano-USD, {told[2]} bought again, not {wanted_text}"
         )
+
+
+def _is_bought_again(earlier: AttemptSeen, later: AttemptSeen) -> bool:
+    """Whether ``later`` was made for want of an answer to ``earlier``, which a late one may have settled since."""
+    is_late = earlier.ended_at is not None and earlier.ended_at > later.started_at
+    return later.attempt == earlier.attempt + 1 and (earlier.error_code == LEASE_EXPIRED or is_late)
 
 
 def _figures(

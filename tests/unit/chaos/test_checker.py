@@ -99,6 +99,26 @@ def test_what_a_crash_made_us_buy_again_is_counted() -> None:
     assert figures["attempts_cut_by_a_crash"] == 1
 
 
+@pytest.mark.parametrize(("told_of", "findings"), [(1, 0), (0, 1)])
+def test_a_call_bought_again_stays_one_after_a_late_answer_to_the_first(told_of: int, findings: int) -> None:
+    evidence = _row(
+        "job-3",
+        1,
+        state="answered",
+        error_code=None,
+        request_id="m3-1",
+        cost_nanos=COST,
+        started_at=11.0,
+        ended_at=17.0,
+    )(_job("job-3", cost_nanos=2 * COST)(clean()))
+    tenant, job = evidence.budgets
+    late = replace(
+        evidence, budgets=[replace(tenant, settled_nanos=4 * COST), job], usage=UsageSeen(5, told_of, 4 * COST)
+    )
+
+    assert len(check(late).findings) == findings
+
+
 Breakage = Callable[[Evidence], Evidence]
 
 
