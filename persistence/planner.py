@@ -92,7 +92,8 @@ def plan(
 ) -> Plan:
     """Plan a batch. A verdict about a job that has ended is only noted in the ledger.
 
-    What would end a paused job is set aside: nothing is published until it is resumed (P8).
+    So is the failure of a call that was given up and made again: a worker that hung speaks of it late, and what was
+    asked since decides. What would end a paused job is set aside: nothing is published until it is resumed (P8).
     """
     made = Plan()
     ended: set[UUID] = set()
@@ -102,10 +103,12 @@ def plan(
             made.notes.append(_note(verdict))
         if job is None or job.state is not JobState.OPEN or verdict.job_id in ended:
             continue
+        rows = ledger.get(verdict.job_id, ())
+        if verdict.verdict is VerdictKind.REJECT and _given_up(verdict, rows):
+            continue
         if job.paused and verdict.verdict in {VerdictKind.ACCEPT, VerdictKind.REJECT}:
             made.parked.append(verdict)
             continue
-        rows = ledger.get(verdict.job_id, ())
         if verdict.verdict is VerdictKind.ACCEPT and verdict.output is not None:
             ended.add(verdict.job_id)
             _succeed(made, job, verdict, rows, now, source, shards)
@@ -113,6 +116,13 @@ def plan(
             ended.add(verdict.job_id)
             _fail(made, job, verdict, rows, now, source, shards)
     return made
+
+
+def _given_up(verdict: Verdict, rows: Sequence[LedgerRow]) -> bool:
+    """Return whether the attempt brought no answer and a later one of its step was made."""
+    step = {r.attempt: r.state for r in rows if (r.step, r.item) == (verdict.step, verdict.item)}
+    state = step.get(verdict.attempt)
+    return state is not None and state is not AttemptState.ANSWERED and max(step) > verdict.attempt
 
 
 def _note(verdict: Verdict) -> Note:

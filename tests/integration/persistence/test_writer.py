@@ -1,6 +1,7 @@
 """Ending jobs on real Postgres: one ending each, with its public record in the same transaction (P2)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -10,11 +11,11 @@ from common.ids import derive, uuid7
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Reject
 from common.pipeline import Topic
-from common.ports import NewJob
+from common.ports import NewJob, Outcome, ReserveKind
 from persistence.postgres.ledger import PostgresLedger
 from persistence.postgres.pool import Pool
 from persistence.writer import Writer
-from tests.integration.persistence.examples import answered, asking, reference, store, submitted
+from tests.integration.persistence.examples import USD, answered, asking, make_ledger, reference, store, submitted
 
 pytestmark = pytest.mark.stack
 
@@ -82,6 +83,43 @@ async def test_p2_a_rejected_answer_fails_its_job_with_one_event(pool: Pool) -> 
     attempts = await store(pool).attempts("default", job.job_id)
     assert attempts is not None
     assert [a.verdict for a in attempts] == ["reject"]
+
+
+async def test_p3_a_hung_worker_that_speaks_of_a_failed_call_late_does_not_end_what_was_asked_since(pool: Pool) -> None:
+    # Given a worker that hung until its call was given up, and another one whose call is under way
+    [job] = await submitted(pool)
+    hung = PostgresLedger(pool, worker=uuid7(), lease_s=0, shards=1, source="test")
+    await hung.renew_lease()
+    await hung.reserve([asking(job, max_attempts=2)])
+    ledger = await make_ledger(pool)
+    (decision,) = await ledger.reserve([asking(job, max_attempts=2)])
+    assert (decision.kind, decision.attempt, decision.rebought) == (ReserveKind.GRANTED, 2, True)
+    # When it wakes up to a time-out, for which the recipe has no try left
+    late = replace(answered(job, USD), outcome=Outcome.UNKNOWN, raw=None, error_code="timeout")
+    await hung.settle([late])
+    writer = Writer(pool, None, source="test", shards=1)
+    await writer.handle(deliveries([verdict(job, VerdictKind.REJECT, code="timeout")]))
+    # Then the job waits for the call that is under way, and ends by its answer
+    view = await store(pool).job("default", job.job_id)
+    assert view is not None
+    assert view.failure_code is None
+    await ledger.settle([answered(job, USD, attempt=2)])
+    await writer.handle(deliveries([verdict(job, VerdictKind.ACCEPT, attempt=2)]))
+    view = await store(pool).job("default", job.job_id)
+    assert view is not None
+    assert (view.state, view.attempts, view.cost_nanos) == ("succeeded", 2, 2 * USD)
+
+
+async def test_p2_a_failed_call_without_a_successor_ends_its_job(pool: Pool) -> None:
+    [job] = await submitted(pool)
+    ledger = await make_ledger(pool)
+    await ledger.reserve([asking(job)])
+    await ledger.settle([replace(answered(job, USD), outcome=Outcome.UNKNOWN, raw=None, error_code="timeout")])
+    writer = Writer(pool, None, source="test", shards=1)
+    await writer.handle(deliveries([verdict(job, VerdictKind.REJECT, code="timeout")]))
+    view = await store(pool).job("default", job.job_id)
+    assert view is not None
+    assert (view.state, view.failure_code) == ("failed", "timeout")
 
 
 async def test_the_ledger_keeps_how_a_value_was_got_out_of_an_answer(pool: Pool) -> None:
