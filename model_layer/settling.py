@@ -1,7 +1,7 @@
 """Settles calls in few transactions, and for as long as it takes: what was paid for is never dropped.
 
 A settlement that the ledger refuses takes no other along. Its attempt is closed as unknown at the same cost, so
-that no replay of its message makes the call again.
+that no replay of its message makes the call again. So is that of a call which broke off by a bug.
 """
 
 import asyncio
@@ -11,13 +11,20 @@ from typing import Final
 import structlog
 
 from common.coalesce import Coalescer
+from common.contracts import StepRef
 from common.errors import InfrastructureError
 from common.ports import Ledger, Outcome, Settlement
 
 log = structlog.get_logger(__name__)
 
 UNSTORABLE: Final = "unstorable_answer"
+BROKEN: Final = "broken_call"
 _BACKOFF_LAST_S: Final = 2.0
+
+
+def broken_call(ref: StepRef, attempt: int, reserved_nanos: int) -> Settlement:
+    """Return how a call is settled of which a bug hides whether it was sent: as one that was, for good."""
+    return Settlement(ref, attempt, Outcome.UNKNOWN, reserved_nanos, error_code=BROKEN)
 
 
 class Settling:

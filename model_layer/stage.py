@@ -35,7 +35,7 @@ from model_layer.pricing import charge, reservation
 from model_layer.provider import Message, ModelAnswer, ModelRequest, Provider
 from model_layer.retry import UNBILLED_TRIES, aftermath
 from model_layer.routing import NoRoute, RoutePolicy, route
-from model_layer.settling import Settling
+from model_layer.settling import Settling, broken_call
 from model_layer.slots import Slots
 
 log = structlog.get_logger(__name__)
@@ -129,11 +129,17 @@ class ModelStage:
         amount = reservation(deployment.price, prompt.input_tokens_bound, cap)
         call = Call(prompt, body, recipe, policy, deployment, cap, amount)
         async with self._slots[deployment.alias].taken(prompt):
-            if not self._lease.fresh():
-                await self._lease.renew()
-            failpoint("model.before_reserve")
-            reserved = await self._reserving.submit(_reservation(call))
-            return await self._proceed(call, reserved)
+            return await self._proceed(call, await self._reserved(call))
+
+    async def _reserved(self, call: Call) -> ReserveDecision:
+        """Ask the ledger, on a lease that holds."""
+        if not self._lease.fresh():
+            await self._lease.renew()
+        failpoint("model.before_reserve")
+        decision = await self._reserving.submit(_reservation(call))
+        if decision.kind is ReserveKind.GRANTED:
+            failpoint("model.after_reserve")
+        return decision
 
     def _without_route(self, prompt: Prompt, body: bytes, found: NoRoute) -> Hold:
         """Hold a job for the operator, who finds in the log, once for each reason, what its tenant is not shown."""
@@ -192,11 +198,13 @@ class ModelStage:
             schema=call.recipe.output.schema,
             schema_name=call.recipe.name,
         )
-        failpoint("model.after_reserve")
         try:
             answer = await self._providers[deployment.alias].call(request)
         except ProviderError as error:
             return await self._call_failed(call, attempt, error)
+        except Exception:
+            await self._settling.settle(broken_call(prompt, attempt, call.reserved_nanos))
+            raise
         failpoint("model.after_call")
         usage = answer.usage
         await self._settling.settle(

@@ -1,0 +1,109 @@
+"""The model stage over the ledger on real Postgres: what a bug may not buy twice (P3)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from common.contracts import Lane, Prompt, PromptPart
+from common.kafka.consumer import Delivery
+from common.outcomes import Forward
+from common.pipeline import Topic
+from common.ports import Ledger, NewJob
+from common.recipes import load_catalogue, shipped_recipes
+from common.recipes.shelf import RecipeShelf
+from model_layer.deployments import load_deployments
+from model_layer.lease import Lease
+from model_layer.provider import FinishReason, ModelAnswer, ModelRequest
+from model_layer.settling import BROKEN
+from model_layer.stage import ModelStage
+from persistence.postgres.pool import Pool
+from tests.integration.persistence.examples import USD, make_ledger, put_budget, submitted
+
+pytestmark = pytest.mark.stack
+
+LEASE_S = 30.0
+MODELS = """
+[[deployment]]
+model = "one"
+base_url = "http://127.0.0.1:1/v1"
+price = { input_usd_per_mtok = 1, output_usd_per_mtok = 1 }
+"""
+
+
+class Answering:
+    """A provider that answers, or breaks off by a bug after it has sent."""
+
+    def __init__(self, bug: Exception | None = None) -> None:
+        self.calls = 0
+        self._bug = bug
+
+    async def call(self, request: ModelRequest) -> ModelAnswer:
+        self.calls += 1
+        if self._bug is not None:
+            raise self._bug
+        return ModelAnswer("{}", FinishReason.STOP, "one", None, "r-1", b"{}", 1.0)
+
+    def decode_stored(self, raw: bytes) -> ModelAnswer:
+        raise AssertionError("nothing is stored")
+
+    async def close(self) -> None:
+        return None
+
+
+class NoBundles:
+    async def bundle(self, content_hash: str) -> Mapping[str, str] | None:
+        return None
+
+
+def made_stage(folder: Path, ledger: Ledger, provider: Answering, clock: Callable[[], float]) -> ModelStage:
+    (folder / "models.toml").write_text(MODELS)
+    catalogue = load_deployments(folder / "models.toml", {})
+    return ModelStage(
+        shelf=RecipeShelf(load_catalogue([shipped_recipes()]), NoBundles()),
+        catalogue=catalogue,
+        providers={deployment.alias: provider for deployment in catalogue.deployments},
+        ledger=ledger,
+        lease=Lease(ledger, LEASE_S, clock),
+    )
+
+
+def delivery(job: NewJob) -> Delivery:
+    recipe = load_catalogue([shipped_recipes()]).list()[0]
+    prompt = Prompt(
+        tenant_id=job.tenant_id,
+        job_id=job.job_id,
+        step=recipe.manifest.step[0].id,
+        attempt=1,
+        lane=Lane.STANDARD,
+        recipe=f"{recipe.name}@{recipe.version}",
+        recipe_hash=recipe.content_hash,
+        messages=(PromptPart(role="user", content="hello"),),
+        prompt_hash="h",
+        input_tokens_bound=5,
+    )
+    return Delivery(Topic.PROMPTS_STANDARD, "prompts", 0, 1, b"key", prompt.model_dump_json().encode(), ())
+
+
+async def test_p3_a_call_that_breaks_off_by_a_bug_is_charged_whole_and_not_made_again_by_a_replay(
+    pool: Pool, tmp_path: Path
+) -> None:
+    # Given a provider that fails in a way nobody foresaw, after it has sent
+    budget = await put_budget(pool, 100 * USD)
+    (job,) = await submitted(pool)
+    provider = Answering(bug=ValueError("a header nobody thought of"))
+    stage = made_stage(tmp_path, await make_ledger(pool), provider, lambda: 0.0)
+    # When its message is handled, set aside, and replayed
+    with pytest.raises(ValueError, match="nobody thought of"):
+        await stage.handle_one(delivery(job))
+    outcome = await stage.handle_one(delivery(job))
+    # Then one call was made, it is charged, and no reservation is left over
+    assert provider.calls == 1
+    assert isinstance(outcome, Forward)
+    (row,) = await pool.fetch("select state, error_code, cost_nanos = reserved_nanos as whole from attempts")
+    assert tuple(row) == (3, BROKEN, True)
+    reserved, settled = await pool.fetchrow(
+        "select reserved_nanos, settled_nanos from budgets where id = $1", budget.budget_id
+    ) or (1, 0)
+    assert reserved == 0
+    assert settled > 0
