@@ -132,14 +132,17 @@ class ModelStage:
             return await self._proceed(call, await self._reserved(call))
 
     async def _reserved(self, call: Call) -> ReserveDecision:
-        """Ask the ledger, on a lease that holds."""
+        """Ask the ledger. Who slept past the lease meanwhile asks again: it may have been given to another worker."""
         if not self._lease.fresh():
             await self._lease.renew()
         failpoint("model.before_reserve")
         decision = await self._reserving.submit(_reservation(call))
         if decision.kind is ReserveKind.GRANTED:
             failpoint("model.after_reserve")
-        return decision
+        if self._lease.fresh():
+            return decision
+        await self._lease.renew()
+        return await self._reserving.submit(_reservation(call))
 
     def _without_route(self, prompt: Prompt, body: bytes, found: NoRoute) -> Hold:
         """Hold a job for the operator, who finds in the log, once for each reason, what its tenant is not shown."""

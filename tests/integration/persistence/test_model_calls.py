@@ -1,15 +1,16 @@
-"""The model stage over the ledger on real Postgres: what a bug may not buy twice (P3)."""
+"""The model stage over the ledger on real Postgres: what a worker that slept, or a bug, may not buy twice (P3)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.contracts import Lane, Prompt, PromptPart
 from common.kafka.consumer import Delivery
-from common.outcomes import Forward
+from common.outcomes import Forward, Retry
 from common.pipeline import Topic
-from common.ports import Ledger, NewJob
+from common.ports import Ledger, NewJob, Reservation, ReserveDecision, ReserveKind, Settlement
 from common.recipes import load_catalogue, shipped_recipes
 from common.recipes.shelf import RecipeShelf
 from model_layer.deployments import load_deployments
@@ -18,7 +19,7 @@ from model_layer.provider import FinishReason, ModelAnswer, ModelRequest
 from model_layer.settling import BROKEN
 from model_layer.stage import ModelStage
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import USD, make_ledger, put_budget, submitted
+from tests.integration.persistence.examples import USD, asking, make_ledger, put_budget, submitted
 
 pytestmark = pytest.mark.stack
 
@@ -49,6 +50,28 @@ class Answering:
 
     async def close(self) -> None:
         return None
+
+
+class Sleeper:
+    """A worker's ledger. The worker is stopped when its first reservation is committed, and ``meanwhile`` happens."""
+
+    def __init__(self, real: Ledger, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self.seconds = 0.0
+        self._real = real
+        self._meanwhile = meanwhile
+
+    async def reserve(self, items: Sequence[Reservation]) -> Sequence[ReserveDecision]:
+        decisions = await self._real.reserve(items)
+        if not self.seconds:
+            self.seconds = LEASE_S + 60
+            await self._meanwhile()
+        return decisions
+
+    async def settle(self, items: Sequence[Settlement]) -> None:
+        await self._real.settle(items)
+
+    async def renew_lease(self) -> None:
+        await self._real.renew_lease()
 
 
 class NoBundles:
@@ -83,6 +106,51 @@ def delivery(job: NewJob) -> Delivery:
         input_tokens_bound=5,
     )
     return Delivery(Topic.PROMPTS_STANDARD, "prompts", 0, 1, b"key", prompt.model_dump_json().encode(), ())
+
+
+def asked_elsewhere(job: NewJob) -> Reservation:
+    step = load_catalogue([shipped_recipes()]).list()[0].manifest.step[0].id
+    asking_main = asking(job)
+    return replace(asking_main, ref=asking_main.ref.model_copy(update={"step": step}))
+
+
+async def test_p3_a_worker_that_slept_before_its_call_leaves_it_to_the_one_that_took_over(
+    pool: Pool, tmp_path: Path
+) -> None:
+    # Given a worker that is stopped between its reservation and its call, past its lease
+    (job,) = await submitted(pool)
+    other = await make_ledger(pool)
+    took: list[ReserveDecision] = []
+
+    async def taken_over() -> None:
+        await pool.execute("update workers set lease_until = now() - interval '1 second' where lease_until < $1", until)
+        took.extend(await other.reserve([asked_elsewhere(job)]))
+
+    until = await pool.fetchval("select now() + interval '29 seconds'")
+    slept = Sleeper(await make_ledger(pool, lease_s=20.0), taken_over)
+    provider = Answering()
+    stage = made_stage(tmp_path, slept, provider, lambda: slept.seconds)
+    # When it wakes up, another worker has its call under way
+    outcome = await stage.handle_one(delivery(job))
+    # Then it buys nothing, and looks again later
+    assert [(d.kind, d.attempt, d.rebought) for d in took] == [(ReserveKind.GRANTED, 2, True)]
+    assert provider.calls == 0
+    assert isinstance(outcome, Retry)
+
+
+async def test_p3_a_worker_that_slept_before_its_call_makes_it_if_nobody_took_over(pool: Pool, tmp_path: Path) -> None:
+    (job,) = await submitted(pool)
+
+    async def nothing() -> None:
+        return None
+
+    slept = Sleeper(await make_ledger(pool), nothing)
+    provider = Answering()
+    outcome = await made_stage(tmp_path, slept, provider, lambda: slept.seconds).handle_one(delivery(job))
+
+    assert provider.calls == 1
+    assert isinstance(outcome, Forward)
+    assert await pool.fetchval("select array_agg(state) from attempts") == [1]
 
 
 async def test_p3_a_call_that_breaks_off_by_a_bug_is_charged_whole_and_not_made_again_by_a_replay(
