@@ -35,7 +35,7 @@ BURST_JOBS: Final = 7
 REACHED_S: Final = 60.0
 AGAIN_S: Final = 20.0
 HUNG_S: Final = 1.5
-NEWEST_JOBS: Final = 12
+NEWEST_JOBS: Final = 40
 WARM_OUTPUTS: Final = 20
 
 # Longer than a start, so that what a killed worker had in hand meets its lease and is parked.
