@@ -83,6 +83,11 @@ _QUOTE: Final = """["'`\u201c\u201d\u2018\u2019]"""
 _LOOKS_LIKE_MEMBER: Final = re.compile(
     rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+]\s*(?:{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
 )
+_JOINT: Final = re.compile(
+    r"[\w.!?)\]}%\u2026][\"'`\u201d\u2019](?:[^\w\"'`\\]|\\[nrt,]){1,20}[\"'`\u201c\u2018][^\W_]"
+)
+"""What stands between two strings: a quote that ends one, signs, a quote that begins the other."""
+
 _TRIPLED: Final = re.compile(r"""(["']{3})((?:[^"'\\]|["'](?!\1))*?)\1""")
 _DOUBLED_KEY: Final = re.compile(r'""([\w $-]{1,80})""(?=\s*:)')
 _HALF_QUOTED_KEY: Final = re.compile(rf"""["']([A-Za-z_$][\w$-]{{0,80}})(?=\s*:\s*(?:["'\[{{]|-?[0-9]|{_LITERAL}))""")
@@ -240,6 +245,8 @@ class _Mender:
         if self._odd_quotes == 1:
             self._ends_one = self._text[at + 1 : at + 2].isspace()
         self._begins_other = self._text[at - 1].isspace()
+        if self._odd_quotes % 2 and at > self._start + 1:
+            self._guessed = self._guessed or _JOINT.match(self._text, at - 1, self._limit) is not None
 
     def _escape(self, at: int) -> int:
         sign = self._text[at + 1]

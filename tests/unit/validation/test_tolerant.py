@@ -105,3 +105,18 @@ def test_inner_quotes_in_pairs_stay(text: str, value: str) -> None:
 
     assert extraction.ok, extraction.violations
     assert extraction.value == {"s": value, "n": 1}
+
+
+@pytest.mark.parametrize("joint", ["\uff1b", "\u3001", "\u060c", " | ", ".\n", "/", "\u2192", "&", "\\n"])
+def test_two_strings_without_a_comma_between_them_are_never_one(joint: str) -> None:
+    extraction = extract(f'{{"tags": ["kettle"{joint}"lid"]}}', _TAGS)
+
+    assert not extraction.ok or extraction.value == {"tags": ["kettle", "lid"]}
+
+
+@pytest.mark.parametrize("text", ['a "b" c', '\u4ed6\u8bf4"\u597d"\uff0c\u7136\u540e\u8d70', '"a", she said'])
+def test_inner_quotes_around_words_join_no_strings(text: str) -> None:
+    extraction = extract(f'{{"n": 1, "s": "{text}"}}', _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"n": 1, "s": text}
