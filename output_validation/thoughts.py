@@ -38,8 +38,9 @@ def thoughts(text: str) -> Iterator[tuple[int, int]]:
         elif kind == "end" and not (opened and opened[-1].lastgroup == "channel"):
             continue
         elif kind == "close" and _IN_STRING.match(text, tag.end()):
-            # The pair is quoted by some JSON, in the answer or in a thought.
-            del opened[-1:]
+            # Quoted by some JSON, in the answer or in a thought; so is its pair, unless that leads a line.
+            if opened and not _leads_line(text, opened[-1].start()):
+                opened.pop()
         elif opened or position == 0:
             yield (opened[0].start() if opened else 0), tag.end()
             position = tag.end()
@@ -47,6 +48,12 @@ def thoughts(text: str) -> Iterator[tuple[int, int]]:
     start = next((tag.start() for tag in opened if not _is_quoted(text, tag)), None)
     if start is not None:
         yield start, len(text)
+
+
+def _leads_line(text: str, at: int) -> bool:
+    """Return whether nothing but blanks stands before a tag in its line."""
+    before = text[max(0, at - _MAX_LOOK_BACK) : at].rpartition("\n")[2]
+    return not before.strip("\ufeff \t\r")
 
 
 def _is_quoted(text: str, tag: re.Match[str]) -> bool:

@@ -82,3 +82,8 @@ def test_what_was_searched_once_is_not_searched_again(text: str) -> None:
     extract(text, {"type": "object"})
 
     assert process_time() - started < 5
+
+
+@pytest.mark.parametrize("closing", ['"</think>"', '"so </think>, then"'])
+def test_a_closing_tag_in_a_string_does_not_end_an_open_thought(closing: str) -> None:
+    assert not extract(f'<think>\nPerhaps {{"n": 1, "s": {closing}}}', {"type": "object"}).ok
