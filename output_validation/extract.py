@@ -33,12 +33,13 @@ from output_validation.numbers import inexact_numbers
 
 MAX_TEXT_CHARS: Final = 8 << 20
 _LONGEST_LEAD: Final = 200
-_KEY_BEFORE: Final = re.compile(r'"\s*:\s*"?\s*$')
+_KEY_BEFORE: Final = re.compile(r"""(?:"|(?<![\w'])'[\w $-]{1,60}')\s*(?::|=>)\s*"?\s*$""")
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
 _OPENER: Final = re.compile(r"[\[{]")
 _CONTINUES: Final = re.compile(r'\s*,\s*"?\s*')
 _QUOTED_WORDS_BEFORE: Final = re.compile(
-    r"[^\"{}\[\]:=\n]*[^\W\d_](?<!\btrue)(?<!\bfalse)(?<!\bnull)[ \t]+\"[^\"\n]*\"\s*:\s*"
+    r"[^\"{}\[\]:=\n]*[^\W\d_](?<!\btrue)(?<!\bfalse)(?<!\bnull)[ \t]+"
+    r"(?:\"[^\"\n]*\"|'[^'\n]*')\s*(?::|=>)\s*"
 )
 """A line that names something in prose before the value: the JSON for "Order #5": {"n": 1}."""
 

@@ -153,3 +153,13 @@ def test_brackets_and_quotes_in_prose_are_no_part_of_the_answer(text: str) -> No
 )
 def test_a_value_that_is_no_answer_is_refused(text: str) -> None:
     assert not extract(text, ONE_NUMBER).ok
+
+
+@pytest.mark.parametrize("text", ["'a': 1,\n'c': {'d': None}", '"a" => 1,\n"c" => {"d" => 2}'])
+def test_a_member_of_an_object_without_its_braces_is_not_the_value(text: str) -> None:
+    assert not extract(text, None).ok
+
+
+@pytest.mark.parametrize("lead", ["The JSON for 'x': ", "Result for `x`:\n", "`result` = ", "the users': "])
+def test_words_in_quotes_before_a_value_are_no_key(lead: str) -> None:
+    assert extract(lead + '{"n": 1}', ONE_NUMBER).value == {"n": 1}
