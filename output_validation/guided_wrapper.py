@@ -50,6 +50,10 @@ _ENVELOPES: Final = frozenset(
         "content",
     }
 )
+_OF_SCHEMAS: Final = frozenset(
+    {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties", "items", "description", "title"}
+)
+_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
 _ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input"})
 """How the arguments of a tool call are called, beside its name."""
@@ -90,9 +94,13 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
         is_call = False
         keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
         keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
+        if value.get("type") == "object" and "properties" in value and "type" not in own:
+            keys = ["properties"]  # filled in where the schema has the members' own schemas
     if len(keys) != 1 or keys[0] in own:
         return None
     inner = value[keys[0]]
+    if keys[0] == "properties" and holds_schemas(inner):
+        return None
     for key, other in value.items():
         if key == keys[0]:
             continue
@@ -101,9 +109,21 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
         if (key.casefold() in _SUCCEEDED and other is False) or (key == "status" and other in _FAILED):
             return None
         is_remark = _holds(inner, key) if is_call else key == "status" and other in _WENT_WELL and _holds(inner, key)
-        if key in own and not (is_remark or (is_call and value.get("type") in _CALL_TYPES)):
+        is_envelope = value.get("type") in _CALL_TYPES and (is_call or keys[0] == "function")
+        if key in own and not (is_remark or is_envelope):
             return None
     return keys[0]
+
+
+def holds_schemas(value: Json) -> bool:
+    """Return whether the members of an object, or a value that is none, are schemas and not what one describes."""
+    parts = list(value.values()) if isinstance(value, dict) else [value]
+    return all(
+        isinstance(part, bool)
+        or (isinstance(part, dict) and (not part or not _OF_SCHEMAS.isdisjoint(part)))
+        or (isinstance(part, str) and part in _TYPES)
+        for part in parts
+    )
 
 
 def _holds(arguments: Json, key: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from common.schema import CompiledSchema, Json, dump_json
 from output_validation.cues import Cue, cues, is_correction, pick
 from output_validation.guided import resolve
+from output_validation.guided_wrapper import holds_schemas
 from output_validation.judge import Judged
 
 _MAX_NAMES: Final = 50
@@ -75,9 +76,14 @@ def _is_index(value: Json, chosen: Json) -> bool:
 
 
 def _is_schema(value: Json, names: Sequence[str]) -> bool:
-    return isinstance(value, dict) and any(
-        key in value and key not in names for key in ("$schema", "properties", "$defs", "items")
-    )
+    """Return whether a value is a schema, and no answer that was filled into one."""
+    if not isinstance(value, dict):
+        return False
+    if "$schema" in value and "$schema" not in names:
+        return True
+    if any(key in value and key not in names and holds_schemas(value[key]) for key in ("properties", "$defs")):
+        return True
+    return "items" in value and "items" not in names and value.get("type") == "array"
 
 
 def _member_names(schema: Json, root: Json) -> tuple[str, ...]:

@@ -163,3 +163,9 @@ def test_a_member_of_an_object_without_its_braces_is_not_the_value(text: str) ->
 @pytest.mark.parametrize("lead", ["The JSON for 'x': ", "Result for `x`:\n", "`result` = ", "the users': "])
 def test_words_in_quotes_before_a_value_are_no_key(lead: str) -> None:
     assert extract(lead + '{"n": 1}', ONE_NUMBER).value == {"n": 1}
+
+
+def test_a_draft_is_not_taken_for_an_answer_that_was_filled_into_the_schema() -> None:
+    answer = json.dumps({"type": "object", "properties": {"n": 2}})
+
+    assert extract(f'First draft:\n{{"n": 1}}\n\nFinal answer:\n{answer}', ONE_NUMBER).value == {"n": 2}

@@ -212,3 +212,31 @@ def test_the_alternative_that_wraps_nothing_goes_first() -> None:
 def test_a_wrapper_around_a_scalar_is_removed(text: str, kind: str, value: Any) -> None:
     assert _read(text, {"type": kind}) is value
     assert _read('{"error": 42}', {"type": "integer"}) is _REFUSED
+
+
+_MAPS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"scores": {"type": "object"}, "labels": {"additionalProperties": {"type": "string"}}},
+    "required": ["scores", "labels"],
+}
+
+
+@pytest.mark.parametrize("wrapper", [{}, {"type": "object"}])
+def test_an_answer_filled_into_its_schema_is_read(wrapper: dict[str, Any]) -> None:
+    value = {"scores": {"a": 1}, "labels": {"b": "c"}}
+
+    assert extract(json.dumps({**wrapper, "properties": value}), _MAPS).value == value
+
+
+@pytest.mark.parametrize("wrapper", [{}, {"type": "object"}])
+def test_a_schema_that_is_given_back_is_no_answer(wrapper: dict[str, Any]) -> None:
+    types = {"scores": {"type": "object"}, "labels": {"type": "string"}}
+
+    assert not extract(json.dumps({**wrapper, "properties": types}), _MAPS).ok
+
+
+def test_what_names_a_call_is_no_member_of_the_answer() -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+    call = {"id": "call_1", "type": "function", "function": {"name": "submit", "arguments": '{"id": 7}'}}
+
+    assert extract(json.dumps({"tool_calls": [call]}), schema).value == {"id": 7}
