@@ -21,7 +21,7 @@ _COMPACT: Final = re.compile(r"((?:19|20)[0-9]{2})([0-9]{2})([0-9]{2})")
 _YEAR_LAST: Final = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})")
 _WEEKDAY: Final = r"(?i:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?i:day)?\.?"
 _DAY_MONTH_NAME: Final = re.compile(
-    rf"(?:{_WEEKDAY},?\s+)?([0-9]{{1,2}})(?:st|nd|rd|th)?[\s-]+([A-Za-z]{{3,9}})\.?,?[\s-]+([0-9]{{4}})"
+    rf"(?:{_WEEKDAY},?\s+)?([0-9]{{1,2}})(?:st|nd|rd|th)?[\s-]+(?:of\s+)?([A-Za-z]{{3,9}})\.?,?[\s-]+([0-9]{{4}})"
 )
 _MONTH_NAME_DAY: Final = re.compile(
     rf"(?:{_WEEKDAY},\s+)?([A-Za-z]{{3,9}})\.?\s+([0-9]{{1,2}})(?:st|nd|rd|th)?,?\s+([0-9]{{4}})"

@@ -240,3 +240,8 @@ def test_what_names_a_call_is_no_member_of_the_answer() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "submit", "arguments": '{"id": 7}'}}
 
     assert extract(json.dumps({"tool_calls": [call]}), schema).value == {"id": 7}
+
+
+@pytest.mark.parametrize("text", ["5th of March 2026", "5 of March, 2026"])
+def test_a_date_may_have_an_of(text: str) -> None:
+    assert extract(json.dumps(text), {"type": "string", "format": "date"}).value == "2026-03-05"
