@@ -34,9 +34,12 @@ _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
-    r"""\{\s*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
-    r"""|\[\s*(?:["'`\u201c\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
+    r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
+    r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
 )
+_SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
+"""What stands behind a name in code: the ["n"] of data["n"]."""
+
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
 _JSON_LABELS: Final = frozenset({"", "json", "jsonc", "json5"})
@@ -166,6 +169,10 @@ class _Search:
                 self.gave_up = True
                 return
             start = opener.start()
+            if _SUBSCRIPT.match(self._text, start):
+                position = start + 1
+                self._prose_left -= 1
+                continue
             end = self._guessed_end(start)
             if end is not None:
                 yield self._region(start, end)

@@ -169,3 +169,16 @@ def test_a_draft_is_not_taken_for_an_answer_that_was_filled_into_the_schema() ->
     answer = json.dumps({"type": "object", "properties": {"n": 2}})
 
     assert extract(f'First draft:\n{{"n": 1}}\n\nFinal answer:\n{answer}', ONE_NUMBER).value == {"n": 2}
+
+
+@pytest.mark.parametrize("code", ['d["x"]', "d['x']", "d[0]", 'f()["x"]'])
+def test_a_subscript_is_no_list(code: str) -> None:
+    schema = {"type": "array"}
+    text = fenced('["a"]') + f"Read it by:\n```python\nprint({code})\n```"
+
+    assert extract(text, schema).value == ["a"]
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\u2060", "\ufeff", "\x01"])
+def test_a_sign_that_is_not_seen_may_follow_the_bracket(sign: str) -> None:
+    assert extract(f'[{sign}"a"]', {"type": "array"}).value == ["a"]
