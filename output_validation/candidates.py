@@ -88,6 +88,8 @@ class Reading:
     fences: tuple[Fence, ...]
     regions: tuple[Region, ...]
     complete: bool
+    spoken: str
+    """The text with its thoughts blanked: what they say of a value is not said to the reader."""
 
 
 def read(text: str, max_depth: int) -> Reading:
@@ -100,7 +102,7 @@ def read(text: str, max_depth: int) -> Reading:
     # Where anything else was found, [1] is a citation.
     others = [each for each in regions if CITATION.fullmatch(text, each.span.start, each.span.end) is None]
     regions = others or regions
-    return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES)
+    return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES, masked)
 
 
 def _blank(text: str, spans: tuple[Span, ...]) -> str:

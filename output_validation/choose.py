@@ -47,7 +47,7 @@ def choose(
     good = _preferred([each for each in considered if each.candidate.ok and each.readable], schema)
     if not good or not considered[-1].readable:
         return _refused(text, reading, tried, considered)
-    chosen, by_words = _one_of(text, good)
+    chosen, by_words = _one_of(reading.spoken, good)
     if chosen is None:
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
     if _is_one_of_several(text, chosen, tried):
@@ -55,10 +55,10 @@ def choose(
     if (
         len(tried) == 1
         and chosen.candidate.place is Place.PROSE
-        and is_disowned(text, chosen.candidate.start, chosen.candidate.end)
+        and is_disowned(reading.spoken, chosen.candidate.start, chosen.candidate.end)
     ):
         return nothing("the words around the only value say that it is not the answer", candidates, "ambiguous")
-    meant, by_other_words = doubt(text, chosen, tried, schema)
+    meant, by_other_words = doubt(reading.spoken, chosen, tried, schema)
     if meant is None:
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
     if meant is not chosen:

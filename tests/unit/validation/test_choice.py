@@ -182,3 +182,14 @@ def test_a_subscript_is_no_list(code: str) -> None:
 @pytest.mark.parametrize("sign", ["\u200b", "\u2060", "\ufeff", "\x01"])
 def test_a_sign_that_is_not_seen_may_follow_the_bracket(sign: str) -> None:
     assert extract(f'[{sign}"a"]', {"type": "array"}).value == ["a"]
+
+
+@pytest.mark.parametrize(
+    "thought", ["Like, for example", 'An example: {"n": 9}', "it should not be", "a draft.\nNo, a dummy"]
+)
+def test_what_a_thought_says_is_not_said_of_the_answer(thought: str) -> None:
+    assert extract(f'<think>{thought}</think>\n{{"n": 1}}', ONE_NUMBER).value == {"n": 1}
+
+
+def test_what_a_thought_says_makes_no_final_answer() -> None:
+    assert not extract('{"n": 1}\n<think>My final answer:</think>\n{"n": 2}', ONE_NUMBER).ok
