@@ -41,8 +41,14 @@ _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\
 """What stands behind a name in code: the ["n"] of data["n"]."""
 
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
+_END_MARK: Final = re.compile(
+    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end|return)\|>|</s>|<end_of_turn>|\[/INST\])\s*\Z"
+)
+"""How chat templates end an answer."""
+
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
-_JSON_LABELS: Final = frozenset({"", "json", "jsonc", "json5"})
+_SURE_LABELS: Final = frozenset({"json", "jsonc", "json5"})
+_SCALAR_LABELS: Final = _SURE_LABELS | {"", "text", "txt", "plaintext"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,20 @@ def read(text: str, max_depth: int) -> Reading:
     # Where anything else was found, [1] is a citation.
     others = [each for each in regions if CITATION.fullmatch(text, each.span.start, each.span.end) is None]
     regions = others or regions
+    if not regions and (lone := _lone_scalar(masked, thoughts)):
+        regions = [lone]
     return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES, masked)
+
+
+def _lone_scalar(text: str, thoughts: tuple[Span, ...]) -> Region | None:
+    """Return the string, number or word that is all an answer holds beside its thoughts and the mark of its end."""
+    end_mark = _END_MARK.search(text)
+    if end_mark is None and not thoughts:
+        return None
+    end = end_mark.start() if end_mark else len(text)
+    start = len(text) - len(text.lstrip())
+    end = len(text[:end].rstrip())
+    return Region(Place.PROSE, Span(start, end)) if start < end and _is_strict(text[start:end]) else None
 
 
 def _blank(text: str, spans: tuple[Span, ...]) -> str:
@@ -242,9 +261,9 @@ class _Search:
         """Yield fenced blocks that hold neither object nor array and are said to be JSON, or are it unsaid."""
         for fence in self._fences:
             inner = self._text[fence.inner.start : fence.inner.end]
-            if fence.label in _JSON_LABELS and inner.strip():
+            if fence.label in _SCALAR_LABELS and inner.strip():
                 start = fence.inner.start + len(inner) - len(inner.lstrip())
-                if self._text[start] not in "[{" and (fence.label or _is_strict(inner)):
+                if self._text[start] not in "[{" and (fence.label in _SURE_LABELS or _is_strict(inner)):
                     yield self._region(start, start + len(inner.strip()))
 
     def _guessed_end(self, start: int) -> int | None:

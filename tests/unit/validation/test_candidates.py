@@ -87,3 +87,24 @@ def test_what_was_searched_once_is_not_searched_again(text: str) -> None:
 @pytest.mark.parametrize("closing", ['"</think>"', '"so </think>, then"'])
 def test_a_closing_tag_in_a_string_does_not_end_an_open_thought(closing: str) -> None:
     assert not extract(f'<think>\nPerhaps {{"n": 1, "s": {closing}}}', {"type": "object"}).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>Maybe 41?</think>\n\n42",
+        "42<|im_end|>",
+        "42\n</s>",
+        "<think>It's</think>42<|eot_id|>",
+        "```text\n42\n```",
+    ],
+)
+def test_a_scalar_may_be_all_that_an_answer_holds(text: str) -> None:
+    assert extract(text, {"type": "integer"}).value == 42
+
+
+@pytest.mark.parametrize(
+    "text", ["<think>42</think>", "<think>so</think>42 or 43", "<think>so</think>4 2", "It is 42</s>"]
+)
+def test_a_scalar_among_words_is_not_the_answer(text: str) -> None:
+    assert not extract(text, {"type": "integer"}).ok
