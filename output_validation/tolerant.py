@@ -28,7 +28,11 @@ _OMISSION: Final = re.compile(
 """What a comment says that stands for values which were left out."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$.-]*|[0-9]+")
-_COLON: Final = re.compile(r"=>|:=|=")
+_COLON: Final = re.compile(r"=>|:=|=|\uff1a")
+_IN_OBJECTS: Final = frozenset(",;\uff0c\uff1b")
+_IN_ARRAYS: Final = frozenset(",\uff0c")
+"""What separates members and items. A semicolon between items may begin another row."""
+
 _VALUE_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
 _ITEM_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]""")
 
@@ -73,7 +77,7 @@ class _Reader:
         members: dict[str, Json] = {}
         position = start + 1
         while True:
-            position, commas = self._separators(position)
+            position, commas = self._separators(position, _IN_OBJECTS)
             mark = self._peek(position)
             end = self._closed(mark, "}", parent, position, members, commas, len(members))
             if end is not None:
@@ -96,7 +100,7 @@ class _Reader:
         items: list[Json] = []
         position = start + 1
         while True:
-            position, commas = self._separators(position)
+            position, commas = self._separators(position, _IN_ARRAYS)
             mark = self._peek(position)
             end = self._closed(mark, "]", parent, position, items, commas, len(items))
             if end is not None:
@@ -200,11 +204,13 @@ class _Reader:
             self._note(kind, position, position)
         members[key] = value
 
-    def _separators(self, position: int) -> tuple[int, list[int]]:
+    def _separators(self, position: int, marks: frozenset[str]) -> tuple[int, list[int]]:
         commas: list[int] = []
         position = self._skip(position)
-        while self._peek(position) == ",":
+        while (mark := self._peek(position)) in marks:
             commas.append(position)
+            if mark != ",":
+                self._note(RepairKind.COMMA_ADDED, position, position + 1)
             if len(commas) > 8:
                 raise UnreadableError(position, "a row of commas")
             position = self._skip(position + 1)

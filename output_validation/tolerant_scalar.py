@@ -7,7 +7,9 @@ from common.schema import Json
 from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_text import UnreadableError
 
-_BARE: Final = re.compile(r"""[^\s,:{}\[\]"'`\u201c\u201d\u2018\u2019#\\/()\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]+""")
+_BARE: Final = re.compile(
+    r"""[^\s,:;\uff0c\uff1a\uff1b{}\[\]"'`\u201c\u201d\u2018\u2019#\\/()\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]+"""
+)
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _ODD_NUMBER: Final = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[+-]?[1-9][0-9]{0,2}(?:_[0-9]{3})+"

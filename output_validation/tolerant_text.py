@@ -52,16 +52,19 @@ _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 _LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
 _QUOTED_KEY: Final = (
     r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
-    rf"""|\u201c[^\u201d\\\n]{{0,2000}}\u201d){_GAP}(?::|=>?)"""
+    rf"""|`(?:[^`\\\n]|\\.){{0,2000}}`|\u201c[^\u201d\\\n]{{0,2000}}\u201d){_GAP}(?:[:\uff1a]|=>?)"""
     r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*:"""
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
 )
 _COMMENT: Final = re.compile(rf"{_GAP}(?:,{_GAP})?(?://|/\*|#)")
-_AFTER_KEY: Final = re.compile(rf"{_GAP}(?::|=>?)")
-_AFTER_MEMBER: Final = re.compile(rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|;\s*\Z)")
+_AFTER_KEY: Final = re.compile(rf"{_GAP}(?:[:\uff1a]|=>?)")
+_AFTER_MEMBER: Final = re.compile(
+    rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{_QUOTED_KEY}|\Z)|;\s*\n\s*\}})"
+)
 _AFTER_ITEM: Final = re.compile(
-    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b))"""
+    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
+    rf"""|\uff0c{_GAP}["'`\u201c\u2018\[{{])"""
 )
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM)
 _COMMENT_AFTER: Final = {

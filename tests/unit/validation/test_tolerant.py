@@ -120,3 +120,34 @@ def test_inner_quotes_around_words_join_no_strings(text: str) -> None:
 
     assert extraction.ok, extraction.violations
     assert extraction.value == {"n": 1, "s": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n"\uff1a1\uff0c\n "s"\uff1a"a"}',
+        '{"s": "a"\uff1b"n": 1\uff0c}',
+        '{"n": 1;\n "s": "a";\n}',
+        "{`n`: 1, `s`: `a`}",
+    ],
+)
+def test_members_may_be_separated_by_other_signs(text: str) -> None:
+    extraction = extract(text, _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"n": 1, "s": "a"}
+
+
+def test_a_full_width_comma_separates_items() -> None:
+    assert extract('{"tags": ["a, b"\uff0c\n"c\uff0cd"]}', _TAGS).value == {"tags": ["a, b", "c\uff0cd"]}
+
+
+@pytest.mark.parametrize("text", ["[1; 2]", "[1, 2; 3, 4]", '["a", "b"; "c", "d"]'])
+def test_a_semicolon_between_items_may_begin_a_row(text: str) -> None:
+    assert not extract(text, {"type": "array"}).ok
+
+
+def test_other_signs_in_a_string_separate_nothing() -> None:
+    text = "a\uff0cb\uff1ac; d\uff1b"
+
+    assert extract(f"{{'n': 1, 's': '{text}'}}", _BOTH).value == {"n": 1, "s": text}
