@@ -97,20 +97,27 @@ class _Reader:
             self._add(members, key, value, position)
 
     def _array(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
+        """Read an array, or one of Python's tuples: parentheses around one value without a comma are none."""
         items: list[Json] = []
-        position = start + 1
+        opener, position = self._text[start], start + 1
+        is_tuple = opener == "("
+        closer, role = (")", Role.TUPLE_ITEM) if is_tuple else ("]", Role.ITEM)
+        if is_tuple:
+            self._note(RepairKind.LITERAL_REPLACED, start, start + 1)
         while True:
             position, commas = self._separators(position, _IN_ARRAYS)
             mark = self._peek(position)
-            end = self._closed(mark, "]", parent, position, items, commas, len(items))
+            if is_tuple and len(items) == 1 and not commas:
+                raise UnreadableError(position, "a value in parentheses is no tuple")
+            end = self._closed(mark, closer, parent, position, items, commas, len(items))
             if end is not None:
                 return items, end
-            if items and not commas and _ITEM_START.match(self._text, position) is None:
+            if items and not commas and (is_tuple or _ITEM_START.match(self._text, position) is None):
                 raise UnreadableError(position, "neither a comma nor the end of the array")
             if len(commas) > (1 if items else 0):
                 raise UnreadableError(position, "an item of an array was left out")
             self._count_commas(commas, bool(items), position)
-            value, position = self._value(position, depth, "[", Role.ITEM)
+            value, position = self._value(position, depth, opener, role)
             items.append(value)
 
     def _closed(
@@ -177,7 +184,7 @@ class _Reader:
         if self._values_left < 0:
             raise UnreadableError(position, f"more than {MAX_VALUES} values")
         mark = self._peek(position)
-        if mark in "{[" and mark:
+        if mark in "{[(" and mark:
             return self.container(position, depth + 1, parent)
         if mark in CLOSERS:
             read = self._string(position, role)

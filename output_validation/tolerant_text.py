@@ -26,6 +26,7 @@ class Role(IntEnum):
     KEY = 0
     MEMBER = 1
     ITEM = 2
+    TUPLE_ITEM = 3
 
 
 class UnreadableError(Exception):
@@ -66,7 +67,8 @@ _AFTER_ITEM: Final = re.compile(
     rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
     rf"""|\uff0c{_GAP}["'`\u201c\u2018\[{{])"""
 )
-_AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM)
+_AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[0-9]|\Z|{_LITERAL}))""")
+_AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM, _AFTER_TUPLE_ITEM)
 _COMMENT_AFTER: Final = {
     opener: re.compile(rf"{_GAP}(?:,{_GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)")
     for opener, closers in CLOSERS.items()
@@ -174,6 +176,8 @@ def _may_follow(text: str, end: int, limit: int, role: Role) -> bool:
             return _MISSING_COMMA.match(text, end, limit) is not None
         case Role.ITEM:
             return _MISSING_ITEM_COMMA.match(text, end, limit) is not None or text[end : end + 1] == "}"
+        case Role.TUPLE_ITEM:
+            return False
 
 
 class _Mender:

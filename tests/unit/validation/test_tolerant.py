@@ -151,3 +151,24 @@ def test_other_signs_in_a_string_separate_nothing() -> None:
     text = "a\uff0cb\uff1ac; d\uff1b"
 
     assert extract(f"{{'n': 1, 's': '{text}'}}", _BOTH).value == {"n": 1, "s": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("{'tags': ('a', 'b')}", ["a", "b"]),
+        ("{'tags': ('a (b)',)}", ["a (b)"]),
+        ("{'tags': ()}", []),
+        ("{'tags': ('a', # one\n 'b')}", ["a", "b"]),
+    ],
+)
+def test_a_tuple_is_a_list(text: str, tags: list[str]) -> None:
+    assert extract(text, _TAGS).value == {"tags": tags}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["('a')", "('a' 'b', 'c')", "('a' + 'b')", "('a'; 'b')", "(x for x in y)", "('a', date(2026, 1, 2))", "('a'"],
+)
+def test_other_parentheses_are_no_list(value: str) -> None:
+    assert not extract(f"{{'tags': {value}}}", _TAGS).ok
