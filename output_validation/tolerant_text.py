@@ -54,11 +54,11 @@ _LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
 _QUOTED_KEY: Final = (
     r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
     rf"""|`(?:[^`\\\n]|\\.){{0,2000}}`|\u201c[^\u201d\\\n]{{0,2000}}\u201d){_GAP}(?:[:\uff1a]|=>?)"""
-    r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*:"""
+    r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*[:\uff1a]"""
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
 )
-_COMMENT: Final = re.compile(rf"{_GAP}(?:,{_GAP})?(?://|/\*|#)")
+_COMMENT: Final = re.compile(rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?://|/\*|#)")
 _AFTER_KEY: Final = re.compile(rf"{_GAP}(?:[:\uff1a]|=>?)")
 _AFTER_MEMBER: Final = re.compile(
     rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{_QUOTED_KEY}|\Z)|;\s*\n\s*\}})"
@@ -70,13 +70,15 @@ _AFTER_ITEM: Final = re.compile(
 _AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[0-9]|\Z|{_LITERAL}))""")
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM, _AFTER_TUPLE_ITEM)
 _COMMENT_AFTER: Final = {
-    opener: re.compile(rf"{_GAP}(?:,{_GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)")
+    opener: re.compile(
+        rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)"
+    )
     for opener, closers in CLOSERS.items()
 }
 """A comment behind a string: none of the string's own quotes stands in it, else it may be a part of the string."""
 
 _QUOTING_COMMENT: Final = re.compile(
-    rf"{_GAP},{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
+    rf"{_GAP}[,;\uff0c\uff1b]{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
     rf"(?:\n{_GAP}(?:{_QUOTED_KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{_GAP}[}}\]\"])"
 )
 """One that does have quotes, in pairs, between a comma and what may follow it on the next line."""
@@ -86,7 +88,7 @@ _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
 _MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{_LITERAL})""")
 _QUOTE: Final = """["'`\u201c\u201d\u2018\u2019]"""
 _LOOKS_LIKE_MEMBER: Final = re.compile(
-    rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+]\s*(?:{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
+    rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+\uff0c\uff1b]\s*(?:{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
 )
 _JOINT: Final = re.compile(
     r"[\w.!?)\]}%\u2026][\"'`\u201d\u2019](?:[^\w\"'`\\]|\\[nrt,]){1,20}[\"'`\u201c\u2018][^\W_]"

@@ -172,3 +172,15 @@ def test_a_tuple_is_a_list(text: str, tags: list[str]) -> None:
 )
 def test_other_parentheses_are_no_list(value: str) -> None:
     assert not extract(f"{{'tags': {value}}}", _TAGS).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{\n n\uff1a1\uff0c\n s\uff1a"a"\n}', '{"s": "a"\uff0c\n n\uff1a1}', '{"s": "a"\uff0c # it\'s here\n "n": 1}'],
+)
+def test_bare_keys_and_comments_may_follow_other_signs(text: str) -> None:
+    assert extract(text, _BOTH).value == {"n": 1, "s": "a"}
+
+
+def test_a_comment_behind_another_sign_is_no_part_of_an_item() -> None:
+    assert extract('{"tags": ["a"\uff0c # it\'s here\n "b"\uff0c "c"]}', _TAGS).value == {"tags": ["a", "b", "c"]}
