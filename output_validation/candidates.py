@@ -47,6 +47,11 @@ _END_MARK: Final = re.compile(
 """How chat templates end an answer."""
 
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
+_LEAD_IN_FENCE: Final = re.compile(
+    r"\s*+(?:(?:<[\w:-]{1,40}>|(?:`{3,}|~{3,})[\w+.-]*|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*=)\s*+){1,4}[\[{]"
+)
+"""What may stand in a block between its first line and the value: a tag, another fence, comments, a name and "="."""
+
 _SURE_LABELS: Final = frozenset({"json", "jsonc", "json5"})
 _SCALAR_LABELS: Final = _SURE_LABELS | {"", "text", "txt", "plaintext"}
 
@@ -263,7 +268,8 @@ class _Search:
             inner = self._text[fence.inner.start : fence.inner.end]
             if fence.label in _SCALAR_LABELS and inner.strip():
                 start = fence.inner.start + len(inner) - len(inner.lstrip())
-                if self._text[start] not in "[{" and (fence.label in _SURE_LABELS or _is_strict(inner)):
+                is_tried = fence.label in _SURE_LABELS and _LEAD_IN_FENCE.match(inner) is None
+                if self._text[start] not in "[{" and (is_tried or _is_strict(inner)):
                     yield self._region(start, start + len(inner.strip()))
 
     def _guessed_end(self, start: int) -> int | None:
