@@ -18,7 +18,8 @@ import orjson
 
 from common.errors import Fault, SchemaError
 from common.schema.alternatives import may_nest, without_branch_faults
-from common.schema.faults import draft_number, explain
+from common.schema.bundle import bundled
+from common.schema.faults import explain
 from common.schema.pattern_work import looks_around, within_pattern_work
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 
@@ -156,13 +157,9 @@ def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -
 def _compile(
     schema: Json, formats: bool, resources: Mapping[str, Json] | None
 ) -> jsonschema_rs.Validator | list[Violation]:
-    options: dict[str, Any] = {}
     try:
-        if resources:
-            options["registry"] = jsonschema_rs.Registry(resources.items(), draft=draft_number(schema))
-        return jsonschema_rs.validator_for(
-            schema, validate_formats=formats, offline=True, pattern_options=_PATTERNS, **options
-        )
+        bundle: dict[str, Any] = {"retriever": bundled(resources)} if resources else {"offline": True}
+        return jsonschema_rs.validator_for(schema, validate_formats=formats, pattern_options=_PATTERNS, **bundle)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         return explain(schema, error)
 

@@ -97,6 +97,36 @@ def test_references_resolve_to_bundled_schemas_only() -> None:
         assert caught.value.faults[0].pointer == "/properties/a/$ref"
 
 
+def test_a_bundled_schema_is_read_only_if_it_is_needed() -> None:
+    resources = {"https://x/faulty": {"$ref": "https://x/nowhere"}, "https://x/n": {"type": "integer"}}
+
+    assert check(1, {"$ref": "https://x/n"}, resources=resources) == []
+    assert only(check("a", {"$ref": "https://x/n"}, resources=resources)).keyword == "type"
+    with pytest.raises(SchemaError):
+        check(1, {"$ref": "https://x/faulty"}, resources=resources)
+
+
+def test_a_bundled_schema_is_read_under_the_draft_that_it_names() -> None:
+    older = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "dependentRequired": {"a": ["b"]},
+        "maxProperties": 1,
+    }
+    resources = {"https://x/older": older}
+
+    assert check({"a": 1}, {"$ref": "https://x/older"}, resources=resources) == []
+    assert only(check({"a": 1, "b": 2}, {"$ref": "https://x/older"}, resources=resources)).keyword == "maxProperties"
+
+
+@pytest.mark.parametrize("reference", ["https://x/all", "https://x/own", "https://x/part", "https://x/all#/$defs/part"])
+def test_a_bundled_schema_is_found_by_its_key_its_id_and_the_ids_of_its_parts(reference: str) -> None:
+    part = {"$id": "part", "type": "integer"}
+    resources = {"https://x/all": {"$id": "https://x/own", "$ref": "#/$defs/part", "$defs": {"part": part}}}
+
+    assert check(1, {"$ref": reference}, resources=resources) == []
+    assert only(check("a", {"$ref": reference}, resources=resources)).keyword == "type"
+
+
 def test_the_draft_is_read_from_the_schema() -> None:
     old = {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}, {"type": "integer"}]}
     assert check(["a", 1], old) == []
