@@ -2,13 +2,13 @@
 
 Compiled schemas are cached by content. Nothing is ever fetched: a reference outside the schema resolves only
 to ``resources``. Patterns run on a linear engine; look-around and back-references get a backtracking limit,
-beyond which a pattern counts as not matched; so do they on strings too long for their quadratic time.
+beyond which a pattern counts as not matched. Schemas whose references multiply one another are refused; an instance
+that would take more time than its size allows, see work, counts as not valid.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from itertools import islice
 from threading import Lock
 from typing import Any, Final
@@ -20,41 +20,63 @@ from common.errors import Fault, SchemaError
 from common.schema.alternatives import may_nest, without_branch_faults
 from common.schema.bundle import bundled
 from common.schema.faults import explain
-from common.schema.pattern_work import looks_around, within_pattern_work
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
+from common.schema.weight import Weight, weigh
+from common.schema.work import count_values, guards
 
 _MAX_CACHED: Final = 256
 _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=4 << 20, dfa_size_limit=4 << 20)
 _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
-"""Beyond it only the first fault is told: the validator builds all at once, each with a copy of its value."""
+_ALL_FAULTS_UP_TO: Final = 20_000
+"""How many there may be at most. Beyond both only the first is told: the validator builds all at once, with copies."""
+
+_MOST_QUESTIONS: Final = 1_000_000
+"""Asked of one value. Beyond it a schema is refused: its references multiply one another."""
 
 _ALL_FAULTS_UP_TO_LEVELS: Final = 4
 """Beyond it only the root is told to be wrong, where alternatives that hold themselves cannot be rewritten."""
 
-_TOO_LONG: Final = "holds strings too long to be matched against a pattern with look-around or back-references"
+_MULTIPLIED: Final = "its references multiply one another: more than a million questions would be asked of one value"
 _AS_A_WHOLE: Final = "does not satisfy the schema; which part of it is to blame cannot be told, look at the whole"
 _NOT_JSON: Final = "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
+
+
+class _Teller:
+    """Compiles, once and only if something is wrong, the schema that tells what without telling of branches."""
+
+    __slots__ = ("_compiled", "_formats", "parts")
+
+    def __init__(self, schema: Json, formats: bool, resources: Mapping[str, Json] | None) -> None:
+        self.parts = (schema, dict(resources or {}))
+        self._formats = formats
+        self._compiled: list[jsonschema_rs.Validator | None] = []
+
+    def __call__(self) -> jsonschema_rs.Validator | None:
+        """Return it, or None where the schema cannot be rewritten."""
+        if not self._compiled:
+            schema, resources = without_branch_faults(*self.parts)
+            compiled = _compile(schema, self._formats, resources)
+            self._compiled.append(None if isinstance(compiled, list) else compiled)
+        return self._compiled[0]
 
 
 class CompiledSchema:
     """One schema, ready to check. Keep it where the same schema is used again and again."""
 
-    __slots__ = ("_is_valid", "_tell", "_validator", "digest", "schema")
+    __slots__ = ("_guards", "_is_valid", "_most_faults", "_nests", "_tell", "_validator", "digest", "schema")
 
     def __init__(
-        self,
-        schema: Json,
-        digest: bytes,
-        validator: jsonschema_rs.Validator,
-        looks_around: bool,
-        tell: Callable[[], jsonschema_rs.Validator | None] | None = None,
+        self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator, weight: Weight, teller: _Teller
     ) -> None:
-        """Prepare. ``tell`` makes what says what is wrong, where ``validator`` could take too long for it."""
+        """Prepare. ``teller`` makes what says what is wrong, where ``validator`` could take too long for it."""
         self.schema = schema
         self.digest = digest
         self._validator = validator
-        self._tell = tell
-        self._is_valid = self._is_valid_in_time if looks_around else validator.is_valid
+        self._most_faults = weight.faults
+        self._nests = may_nest(teller.parts)
+        self._tell = teller
+        self._guards = guards(teller.parts, weight.questions)
+        self._is_valid = self._is_valid_in_time if self._guards else validator.is_valid
 
     def is_valid(self, instance: Json) -> bool:
         """Return whether ``instance``, of bounded nesting as parse_json gives it, satisfies the schema."""
@@ -64,22 +86,29 @@ class CompiledSchema:
         """Return what is wrong with ``instance``, of bounded nesting as parse_json gives it."""
         if self._is_valid(instance):
             return []
-        if self._is_valid == self._is_valid_in_time and not within_pattern_work(instance):
-            return [Violation("", "pattern", _TOO_LONG, expected="shorter strings", actual=type(instance).__name__)]
-        if self._tell is None:
-            return _faults(self._validator, instance)
+        for guard in self._guards:
+            if (too_much := guard(instance)) is not None:
+                return [too_much]
+        all_of_them = self._may_tell_all(instance)
+        if not (self._nests or not all_of_them):
+            return _faults(self._validator, instance, True)
         teller = self._tell()
-        told = _faults(teller, instance) if teller is not None else []
-        if not told and _nests_within(instance, _ALL_FAULTS_UP_TO_LEVELS):
-            told = _faults(self._validator, instance)
+        told = _faults(teller, instance, all_of_them) if teller is not None else []
+        if not told and all_of_them and _nests_within(instance, _ALL_FAULTS_UP_TO_LEVELS):
+            told = _faults(self._validator, instance, True)
         return told or [Violation("", "anyOf", _AS_A_WHOLE, actual=brief(instance))]
 
     def _is_valid_in_time(self, instance: Json) -> bool:
-        return within_pattern_work(instance) and self._validator.is_valid(instance)
+        return all(guard(instance) is None for guard in self._guards) and self._validator.is_valid(instance)
+
+    def _may_tell_all(self, instance: Json) -> bool:
+        """Return whether the instance is so small that all its faults can be built."""
+        most = _ALL_FAULTS_UP_TO / self._most_faults
+        return len(_dump(instance)) <= _ALL_FAULTS_UP_TO_BYTES and count_values(instance, int(most)) <= most
 
 
-def _faults(validator: jsonschema_rs.Validator, instance: Json) -> list[Violation]:
-    if len(_dump(instance)) <= _ALL_FAULTS_UP_TO_BYTES:
+def _faults(validator: jsonschema_rs.Validator, instance: Json, all_of_them: bool) -> list[Violation]:
+    if all_of_them:
         return [describe(error, instance) for error in islice(validator.iter_errors(instance), MAX_VIOLATIONS)]
     try:
         validator.validate(instance)
@@ -108,8 +137,8 @@ def check(
 ) -> list[Violation]:
     """Return what is wrong with ``instance``: empty if it satisfies ``schema``, at most MAX_VIOLATIONS else.
 
-    ``resources`` maps URIs to the schemas that may be referred to by them. Of instances over 32 KiB only the
-    first fault is told. Raises SchemaError if the schema itself is faulty.
+    ``resources`` maps URIs to the schemas that may be referred to by them. Of instances over 32 KiB, or that could
+    have tens of thousands of faults, only the first is told. Raises SchemaError if the schema itself is faulty.
     """
     compiled = compile_schema(schema, formats=formats, resources=resources)
     try:
@@ -131,12 +160,11 @@ def compile_schema(
     found = _cache.get(key)
     if found is not None:
         return found
-    validator = _compile(schema, formats, resources)
-    if isinstance(validator, list):
-        raise _refused(validator)
-    parts = (schema, dict(resources or {}))
-    tell = _teller(schema, formats, resources) if may_nest(parts) else None
-    compiled = CompiledSchema(schema, key[0], validator, looks_around(parts), tell)
+    usable = _weighed(schema, formats, resources)
+    if isinstance(usable, list):
+        raise _refused(usable)
+    validator, weight = usable
+    compiled = CompiledSchema(schema, key[0], validator, weight, _Teller(schema, formats, resources))
     with _cache_lock:
         while len(_cache) >= _MAX_CACHED:
             del _cache[next(iter(_cache))]
@@ -150,8 +178,21 @@ def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -
         _digest(schema)
     except SchemaError:
         return [_not_json(schema)]
-    compiled = _compile(schema, True, resources)
-    return compiled if isinstance(compiled, list) else []
+    usable = _weighed(schema, True, resources)
+    return usable if isinstance(usable, list) else []
+
+
+def _weighed(
+    schema: Json, formats: bool, resources: Mapping[str, Json] | None
+) -> tuple[jsonschema_rs.Validator, Weight] | list[Violation]:
+    validator = _compile(schema, formats, resources)
+    if isinstance(validator, list):
+        return validator
+    # Where alternatives may hold themselves their faults are not told, see alternatives.
+    weight = weigh(schema, resources, branches_are_told=not may_nest((schema, dict(resources or {}))))
+    if weight.questions > _MOST_QUESTIONS:
+        return [Violation("", "$ref", _MULTIPLIED, expected="fewer references to what refers on")]
+    return validator, weight
 
 
 def _compile(
@@ -162,20 +203,6 @@ def _compile(
         return jsonschema_rs.validator_for(schema, validate_formats=formats, pattern_options=_PATTERNS, **bundle)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         return explain(schema, error)
-
-
-def _teller(
-    schema: Json, formats: bool, resources: Mapping[str, Json] | None
-) -> Callable[[], jsonschema_rs.Validator | None]:
-    """Return what compiles, once and only if something is wrong, the schema that tells what."""
-
-    @cache
-    def tell() -> jsonschema_rs.Validator | None:
-        rewritten, parts = without_branch_faults(schema, resources)
-        validator = _compile(rewritten, formats, parts)
-        return None if isinstance(validator, list) else validator
-
-    return tell
 
 
 def _refused(violations: list[Violation]) -> SchemaError:

@@ -291,3 +291,53 @@ def test_a_reference_into_an_alternative_leaves_the_root_to_blame_where_the_inst
 
     assert [(v.pointer, v.keyword) for v in check({"a": "x"}, schema)] == [("/a", "type")]
     assert [(v.pointer, v.keyword) for v in check({"a": deep}, schema)] == [("", "anyOf")]
+
+
+def _doubling(keyword: str, times: int) -> dict[str, Any]:
+    definitions: dict[str, Any] = {
+        f"d{n}": {keyword: [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]} for n in range(times)
+    }
+    return {"$defs": {**definitions, f"d{times}": {"type": "integer"}}, "$ref": "#/$defs/d0"}
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
+def test_references_that_multiply_one_another_are_refused(keyword: str) -> None:
+    assert only(check_schema(_doubling(keyword, 60))).keyword == "$ref"
+    with pytest.raises(SchemaError, match="multiply"):
+        check(1, _doubling(keyword, 60))
+    assert check_schema({**_doubling(keyword, 60), "$ref": "#/$defs/d55"}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "instance"),
+    [
+        ({"items": {"required": [f"m{n}" for n in range(20)]}}, [{}] * 10_000),
+        ({"anyOf": [{"items": {"required": [f"m{n}" for n in range(20)]}}]}, [{}] * 10_000),
+        ({"required": [f"m{n}" for n in range(20_000)]}, {"a": "x" * 30_000}),
+        (_doubling("allOf", 16), "x"),
+        (
+            {"type": "object", "allOf": [{"properties": {"a": {"$ref": "#"}}}] * 2},
+            json.loads('{"a":' * 40 + "1" + "}" * 40),
+        ),
+    ],
+)
+def test_of_too_many_faults_the_first_is_told(schema: Any, instance: Any) -> None:
+    only(check(instance, schema))
+
+
+def test_faults_that_do_not_grow_with_the_depth_are_all_told() -> None:
+    value = {"anyOf": [{"type": "object", "additionalProperties": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}
+    tree = {"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}, "n": {"type": "integer"}}, "required": ["n"]}
+
+    assert check([[{"a": [1]}]], value) == []
+    assert len(check({"left": {"left": {}, "right": {"n": "x"}}, "right": {}}, tree)) == 5
+
+
+@pytest.mark.parametrize("start", [10**30, 1 << 62])
+def test_integers_that_are_alike_as_doubles_cannot_stall(start: int) -> None:
+    schema = {"items": {"uniqueItems": True}}
+
+    assert check([[start + n for n in range(300)]], schema) == []
+    assert only(check([[start + n for n in range(20_000)]], schema)).keyword == "uniqueItems"
+    assert check([[start + n * (1 << 80) for n in range(20_000)]], schema) == []
+    assert check([[start] for _ in range(20_000)], schema) == []
