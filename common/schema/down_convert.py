@@ -22,6 +22,15 @@ _TYPING: Final = frozenset({"type", "enum", "const", "anyOf", "properties"})
 _OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
 
 
+_URIS: Final = {
+    jsonschema_rs.Draft4: "http://json-schema.org/draft-04/schema#",
+    jsonschema_rs.Draft6: "http://json-schema.org/draft-06/schema#",
+    jsonschema_rs.Draft7: "http://json-schema.org/draft-07/schema#",
+    jsonschema_rs.Draft201909: "https://json-schema.org/draft/2019-09/schema",
+    jsonschema_rs.Draft202012: "https://json-schema.org/draft/2020-12/schema",
+}
+"""By which a schema's own form is checked, whatever it names: nothing is fetched for it."""
+
 _FORMATS_SINCE: Final = {
     "uri-reference": jsonschema_rs.Draft6,
     "uri-template": jsonschema_rs.Draft6,
@@ -65,7 +74,10 @@ class _NoStrictFormError(Exception):
 
 def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
     """Return ``schema`` as ``profile`` takes it. The order of keys and properties is kept."""
-    conversion = _Conversion(schema, profile, draft=draft_number(schema))
+    draft = draft_number(schema) if isinstance(schema, Mapping) else 0
+    if isinstance(schema, Mapping) and not jsonschema_rs.meta.is_valid({**schema, "$schema": _URIS[draft]}):
+        return Converted(None, (Dropped("", "$schema", "it is not a JSON Schema; check_schema says where"),))
+    conversion = _Conversion(schema, profile, draft=draft)
     try:
         converted = conversion.node(schema, "", 1, ())
         if profile.root_object and (converted.get("type") != "object" or "anyOf" in converted):
@@ -117,6 +129,8 @@ class _Conversion:
     ) -> dict[str, Any]:
         if reference in seen:
             raise _NoStrictFormError(pointer, "$ref", "the schema refers to itself")
+        if len(seen) >= _DEEPEST:
+            raise _NoStrictFormError(pointer, "$ref", f"more than {_DEEPEST} references lead to one another")
         found = target(self.root, reference)
         if found is None:
             raise _NoStrictFormError(pointer, "$ref", f"{reference} is not within the schema")

@@ -168,6 +168,36 @@ def test_a_reference_that_does_not_start_from_the_root_has_no_strict_form(schema
     assert converted.schema is None
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": []},
+        {"type": "object", "required": [1]},
+        {"anyOf": 5},
+        {"type": "array", "minItems": None},
+        {"$schema": "https://nowhere.invalid/draft", "format": []},
+        "object",
+    ],
+)
+@pytest.mark.parametrize("profile", PROFILE_LIST, ids=lambda p: p.name)
+def test_what_is_no_schema_has_no_strict_form(schema: Any, profile: SchemaProfile) -> None:
+    converted = down_convert(schema, profile)
+
+    assert converted.schema is None
+    assert converted.dropped
+
+
+def test_a_long_chain_of_references_has_no_strict_form() -> None:
+    definitions = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(5_000)}
+
+    converted = down_convert(
+        {"$defs": {**definitions, "d5000": {"type": "string"}}, "$ref": "#/$defs/d0"}, PROFILES["grammar"]
+    )
+
+    assert converted.schema is None
+    assert converted.dropped[-1].keyword == "$ref"
+
+
 def test_a_reference_may_lead_into_a_list_and_be_encoded() -> None:
     schema = {
         "properties": {"a": {"$ref": "#/$defs/x%20y/anyOf/1"}},
