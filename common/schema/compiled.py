@@ -20,6 +20,7 @@ from common.errors import Fault, SchemaError
 from common.schema.alternatives import may_nest, without_branch_faults
 from common.schema.bundle import bundled
 from common.schema.faults import explain
+from common.schema.patterns import with_flags_in_groups
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 from common.schema.weight import Weight, weigh
 from common.schema.work import count_values, guards
@@ -199,8 +200,11 @@ def _compile(
     schema: Json, formats: bool, resources: Mapping[str, Json] | None
 ) -> jsonschema_rs.Validator | list[Violation]:
     try:
-        bundle: dict[str, Any] = {"retriever": bundled(resources)} if resources else {"offline": True}
-        return jsonschema_rs.validator_for(schema, validate_formats=formats, pattern_options=_PATTERNS, **bundle)
+        grouped = {uri: with_flags_in_groups(part) for uri, part in (resources or {}).items()}
+        bundle: dict[str, Any] = {"retriever": bundled(grouped)} if grouped else {"offline": True}
+        return jsonschema_rs.validator_for(
+            with_flags_in_groups(schema), validate_formats=formats, pattern_options=_PATTERNS, **bundle
+        )
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         return explain(schema, error)
 

@@ -31,6 +31,10 @@ def explain(schema: Json, refusal: Exception) -> list[Violation]:
     """Return at least one violation saying why ``schema`` was refused; pointers go into the schema."""
     if not isinstance(schema, dict | bool):
         return [Violation("", "type", "must be an object or a boolean", ["object", "boolean"], brief(schema))]
+    if isinstance(schema, dict) and not isinstance(schema.get("$schema", ""), str):
+        return [
+            Violation("/$schema", "type", "must be the URI of a draft, a string", "string", brief(schema["$schema"]))
+        ]
     if _too_deep(schema):
         text = f"nests deeper than {_DEEPEST_SCHEMA}; name the inner parts in $defs"
         return [Violation("", "depth", text, _DEEPEST_SCHEMA)]

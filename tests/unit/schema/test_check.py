@@ -155,6 +155,8 @@ def test_the_same_content_is_compiled_once() -> None:
         ({"pattern": "(a{1000}){1000}{1000}"}, "/pattern"),
         ({"$ref": "#/$defs/missing"}, "/$ref"),
         ({"$schema": "https://example.com/own-dialect"}, "/$schema"),
+        ({"$schema": 5}, "/$schema"),
+        ({"$schema": []}, "/$schema"),
         ([], ""),
         (5, ""),
         ({"properties": {1: {}}}, ""),
@@ -188,6 +190,22 @@ def test_a_deep_schema_is_used_or_refused(depth: int, fault: dict[str, Any]) -> 
 def test_an_evil_pattern_cannot_stall(pattern: str) -> None:
     assert only(check("a" * 5_000 + "!", {"pattern": pattern})).keyword == "pattern"
     assert only(check({"s": "a" * 1_000_000 + "!"}, {"properties": {"s": {"pattern": pattern}}})).keyword == "pattern"
+
+
+@pytest.mark.parametrize("draft", ["draft-04/schema#", "draft-06/schema#", "draft-07/schema#", ""])
+def test_a_pattern_may_begin_with_flags_whatever_the_draft(draft: str) -> None:
+    named = {"$schema": f"http://json-schema.org/{draft}"} if draft else {}
+    schema = {
+        **named,
+        "properties": {"pattern": {"pattern": "(?i)^a|b$"}, "enum": {"enum": [{"pattern": "(?i)a"}]}},
+        "patternProperties": {"(?i)^x-": {"type": "integer"}},
+    }
+
+    assert check({"pattern": "xB", "enum": {"pattern": "(?i)a"}, "X-a": 1}, schema) == []
+    faults = check({"pattern": "ba", "enum": {"pattern": "(?i:a)"}, "X-a": "1"}, schema)
+    assert {(v.pointer, v.keyword) for v in faults} == {("/pattern", "pattern"), ("/enum", "enum"), ("/X-a", "type")}
+    with pytest.raises(SchemaError):
+        check("a", {**named, "pattern": "(?i)("})
 
 
 def test_recursion_ends() -> None:
