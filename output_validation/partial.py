@@ -25,6 +25,8 @@ _LONE_BRACKET: Final = re.compile(r"[\[{](\s*)\Z")
 _SPACE: Final = re.compile(r"\s*")
 _IN_STRING: Final = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
 _WORD: Final = re.compile(r'[^\s{}\[\]:,"]+')
+_INTEGER: Final = re.compile(r"-?[0-9]++")
+_SIGN: Final = re.compile(r"[{\[>\]▷]")
 _WAITING: Final = object()
 
 
@@ -74,13 +76,12 @@ class PartialExtractor:
 
     def _was_thought(self) -> bool:
         """Return whether what follows the value says that all before it was a thought."""
-        tag = (
-            None
-            if self._thought_ended
-            else next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None)
-        )
+        if self._thought_ended:
+            self._pending = ""
+            return False
+        tag = next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None) if self._may_act() else None
         if tag is None:
-            self._pending = "" if self._thought_ended else self._pending[-MAX_TAG_CHARS:]
+            self._keep_last(MAX_TAG_CHARS)
             return False
         self._thought_ended = True
         if tag.lastgroup != "close":
@@ -88,21 +89,35 @@ class PartialExtractor:
         self._pending, self._is_line_blank = self._pending[tag.end() :], True
         return True
 
+    def _may_act(self) -> bool:
+        """Return whether there is a sign without which nothing begins and no tag ends."""
+        return _SIGN.search(self._pending) is not None
+
+    def _keep_last(self, chars: int) -> None:
+        # Now and then: cutting off one character at a time would cost more than keeping some.
+        if len(self._pending) > 2 * chars:
+            self._pending = self._pending[-chars:]
+
     def _find_start(self) -> None:
         """Drop what comes before the value, but what may be the beginning of it or of a tag."""
+        if not self._may_act():
+            if self._thought_by is not None:
+                self._keep_last(MAX_TAG_CHARS)
+            elif len(self._pending) > 2 * MAX_TAG_CHARS:
+                self._drop(len(self._pending) - MAX_TAG_CHARS, 0)
+            return
         position = 0
-        start: int | None = -1
+        start: int | None = None
         while True:
-            if start is not None and start < position and self._thought_by is None:
-                start = self._value_start(position)
-            until = len(self._pending) if start is None or self._thought_by is not None else start
-            tag = TAG.search(self._pending, position, until)
-            if tag is None:
+            tag = TAG.search(self._pending, position)
+            until = len(self._pending) if tag is None else tag.start()
+            start = self._value_start(position, until) if self._thought_by is None else None
+            if tag is None or start is not None:
                 break
             self._pass(tag)
             position = tag.end()
         if self._thought_by is not None:
-            self._pending = self._pending[-MAX_TAG_CHARS:]
+            self._pending = self._pending[max(position, len(self._pending) - MAX_TAG_CHARS) :]
         elif start is None:
             if bracket := _LONE_BRACKET.search(self._pending, position):
                 self._pending = self._pending[: bracket.start(1)]
@@ -123,9 +138,9 @@ class PartialExtractor:
             self._thought_by, self._thought_ended = None, True
         self._is_line_blank = True
 
-    def _value_start(self, position: int) -> int | None:
+    def _value_start(self, position: int, until: int) -> int | None:
         """Return where a value begins. In a line with words, {} and [1] are no value."""
-        for found in _START.finditer(self._pending, position):
+        for found in _START.finditer(self._pending, position, until):
             at = found.start()
             is_aside = CITATION.match(self._pending, at) or _EMPTY.match(self._pending, at)
             if is_aside is None or self._leads_line(at, position):
@@ -136,7 +151,7 @@ class PartialExtractor:
         """Return whether nothing but blanks stands before ``at``; a line begins anew at ``position``, behind a tag."""
         first = max(position, at - _MAX_INDENT)
         *earlier, line = self._pending[first:at].rsplit("\n", 1)
-        return not line.strip() and (bool(earlier) or (first == position and self._is_line_blank))
+        return not line.lstrip("\ufeff").strip() and (bool(earlier) or (first == position and self._is_line_blank))
 
     def _drop(self, end: int, position: int) -> None:
         self._is_line_blank = self._leads_line(end, position)
@@ -199,7 +214,9 @@ class PartialExtractor:
     def _leaf(self, token: str) -> None:
         try:
             value = orjson.loads(token)
-        except orjson.JSONDecodeError:
+            if isinstance(value, float) and _INTEGER.fullmatch(token):
+                value = int(token)  # exact, beyond 64 bits too
+        except ValueError:
             self.broken = True
             return
         if self._key_wanted and isinstance(value, str):

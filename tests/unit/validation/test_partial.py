@@ -98,6 +98,32 @@ def test_what_stands_before_the_value_is_not_shown_for_it(before: str, size: int
     assert (extractor.value, extractor.complete) == ({"n": 2}, True)
 
 
+@pytest.mark.parametrize(
+    "before", ["<think>{}</think>", "[THINK]{}[/THINK] ", "<think>[1]</think>\n", "\ufeff", "\ufeff \n"]
+)
+@pytest.mark.parametrize("value", ["{}", "[]", "[1]"])
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_a_value_of_nothing_is_one_behind_a_thought_too(before: str, value: str, size: int) -> None:
+    extractor = PartialExtractor()
+    text = before + value + "\n"
+
+    for start in range(0, len(text), size):
+        extractor.feed(text[start : start + size])
+
+    assert (extractor.value, extractor.complete) == (json.loads(value), True)
+
+
+def test_integers_are_exact() -> None:
+    extractor = PartialExtractor()
+
+    assert extractor.feed('{"n": 123456789012345678901234567890, "m": [-98765432109876543210], "x": 1e30}') == {
+        "n": 123456789012345678901234567890,
+        "m": [-98765432109876543210],
+        "x": 1e30,
+    }
+    assert not isinstance(extractor.value["x"], int)
+
+
 def test_a_string_whose_end_is_in_doubt_is_not_shown() -> None:
     extractor = PartialExtractor()
 
