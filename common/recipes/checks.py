@@ -3,12 +3,12 @@
 A check that does not hold is a violation like any of the schema's, and feeds the same re-ask.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from common.errors import RenderError, TemplateError
-from common.recipes.grounding import Span, find_quote
+from common.recipes.grounding import Source, Span
 from common.recipes.manifest import Check
 from common.schema import Json, Violation, dump_json
 from common.schema.violations import brief
@@ -18,6 +18,8 @@ CHECK: Final = "check"
 _VARIABLES: Final = frozenset({"input", "output"})
 _PARTNERS: Final[dict[str, str | None]] = {"that": None, "unique": None, "values": "within", "quotes": "source"}
 _MOST_NAMED: Final = 5
+_MOST_STEPS: Final = 1_000_000_000
+"""Characters searched for the quotes of one check: seconds, in a source of a megabyte a thousand quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def _fault(check: CompiledCheck, variables: Mapping[str, Any], quotes: list[Span
         case "unique":
             return _repeated(_items(subject))
         case "values":
-            allowed = {dump_json(each) for each in _items(partner)}
-            strays = [each for each in _items(subject) if dump_json(each) not in allowed]
+            allowed = {_key(each) for each in _items(partner)}
+            strays = [each for each in _items(subject) if _key(each) not in allowed]
             return f"{_named(strays)} is not among them" if strays else None
         case _:
             return _not_found(_items(subject), partner, quotes)
@@ -102,26 +104,60 @@ def _items(value: Any) -> list[Any]:
 
 
 def _repeated(items: Sequence[Any]) -> str | None:
-    seen: set[bytes] = set()
+    seen: set[Hashable] = set()
     repeated = []
     for item in items:
-        text = dump_json(item)
-        if text in seen:
+        key = _key(item)
+        if key in seen:
             repeated.append(item)
-        seen.add(text)
+        seen.add(key)
     return f"{_named(repeated)} stands twice" if repeated else None
 
 
+def _key(value: Any) -> Hashable:
+    """Return what is equal for what JSON takes as equal: 1 and 1.0, members in any order; not 1 and true."""
+    match value:
+        case bool():
+            return ("boolean", value)
+        case dict():
+            return ("object", frozenset((name, _key(member)) for name, member in value.items()))
+        case list() | tuple():
+            return ("array", tuple(_key(item) for item in value))
+        case _:
+            return cast("Hashable", value)
+
+
 def _not_found(items: Sequence[Any], source: Any, quotes: list[Span]) -> str | None:
-    text = source if isinstance(source, str) else dump_json(source).decode()
+    sources = _sources(source)
+    found: dict[str, Span | None] = {}
+    steps_left = _MOST_STEPS
     missing = []
     for item in items:
-        span = find_quote(item, text) if isinstance(item, str) else None
+        if isinstance(item, str) and item not in found:
+            steps_left -= sum(len(each.text) for each in sources)
+            if steps_left < 0:
+                return f"{len(items)} quotes are too many to be looked for in so long a source"
+            found[item] = next((span for each in sources if (span := each.find(item))), None)
+        span = found.get(item) if isinstance(item, str) else None
         if span is None:
             missing.append(item)
         else:
             quotes.append(span)
     return f"{_named(missing)} does not stand in the source" if missing else None
+
+
+def _sources(source: Any) -> list[Source]:
+    """Return where quotes are looked for: in a text, else in JSON as it is printed, then in its texts as they are."""
+    if isinstance(source, str):
+        return [Source(source)]
+    return [Source(dump_json(source).decode()), Source("\n".join(_texts(source)))]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _texts(part)
 
 
 def _named(values: Sequence[Any]) -> str:

@@ -30,6 +30,8 @@ def checked(output: Any = OUTPUT, **keys: str) -> CheckReport:
         {"values": "output.lines | map(attribute='sku')", "within": "input.skus"},
         {"quotes": "output.quotes", "source": "input.text"},
         {"that": "output.quotes[0] | wordcount <= 10"},
+        {"values": "[1.0, {'b': 2, 'a': [1]}]", "within": "[1, {'a': [1.0], 'b': 2}]"},
+        {"unique": "[1, true, '1', [1], [true], 10 ** 30, 10 ** 30 + 1]"},
     ],
 )
 def test_what_holds_is_no_violation(keys: dict[str, str]) -> None:
@@ -41,6 +43,9 @@ def test_what_holds_is_no_violation(keys: dict[str, str]) -> None:
     [
         ({"that": "output.total == 5", "message": "make total the sum"}, "make total the sum"),
         ({"unique": "[1, 2, 1]"}, "1 stands twice"),
+        ({"unique": "[1, 1.0]"}, "1.0 stands twice"),
+        ({"unique": "[{'a': 1, 'b': 2}, {'b': 2, 'a': 1}]"}, "stands twice"),
+        ({"values": "[true]", "within": "[1]"}, "true is not among them"),
         ({"values": "['a', 'z']", "within": "input.skus"}, '"z" is not among them'),
         ({"quotes": "['boils over']", "source": "input.text"}, '"boils over" does not stand in the source'),
         ({"that": "output.nothing > 1"}, "cannot be checked"),
@@ -60,6 +65,35 @@ def test_a_quote_is_found_with_its_offsets_though_its_spaces_and_quotes_differ()
     assert INPUT["text"][span.start : span.end] == "boils dry.\nIt cost"
     assert find_quote('12 "euros"', str(INPUT["text"])) is not None
     assert find_quote("  ", "a  b") is None
+
+
+def test_a_quotes_offsets_count_characters_and_reach_into_words() -> None:
+    source = "\U0001f600  “Héllo”\n\twörld\u00a0— x"
+    expected = {'"Héllo" wörld - x': (3, 21), "llo”  wör": (6, 15), "x": (20, 21), "Hello": None}
+
+    found = {quote: find_quote(quote, source) for quote in expected}
+
+    assert {quote: span and (span.start, span.end) for quote, span in found.items()} == expected
+
+
+def test_a_quote_that_nearly_stands_everywhere_cannot_stall() -> None:
+    source = "a " * 500_000
+
+    assert find_quote("a\n" * 4_000 + "b", source) is None
+    assert find_quote("a\n" * 4_000 + "a", source) is not None
+
+
+def test_quotes_without_end_are_not_all_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.recipes.checks._MOST_STEPS", 20 * len(str(INPUT["text"])))
+
+    assert checked({"q": ["kettle"] * 30}, quotes="output.q", source="input.text").violations == ()
+    (violation,) = checked({"q": [f"quote {n}" for n in range(30)]}, quotes="output.q", source="input.text").violations
+    assert "30 quotes are too many" in violation.message
+
+
+@pytest.mark.parametrize("quote", ['"skus":["a"', "boils dry. It cost", "12 “euros”.", "b"])
+def test_in_a_source_that_is_no_text_its_texts_are_searched_too(quote: str) -> None:
+    assert checked({"q": quote}, quotes="output.q", source="input").violations == ()
 
 
 @pytest.mark.parametrize(
