@@ -1,18 +1,24 @@
 """Words a re-ask: what to change, in imperatives with JSON Pointers, in few tokens. Pure.
 
 The previous answer is repeated so that the model corrects it instead of starting anew; a long one is cut in
-the middle, and only the first few faults are named: the rest usually goes with them.
+the middle, and only the first few faults are named: the rest usually goes with them. Each is one line and bounded,
+whatever names the model has given to its members.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from common.contracts import PromptPart
 from common.schema import Json, Violation, dump_json
+from common.schema.violations import cut
 
 MAX_PREVIOUS_CHARS: Final = 4000
 MAX_FAULTS: Final = 12
 _MAX_SCHEMA_CHARS: Final = 600
+_MAX_POINTER_CHARS: Final = 200
+_BREAKS: Final = {ord(sign): json.dumps(sign)[1:-1] for sign in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
+"""What begins a new line somewhere, and how JSON writes it."""
 
 _IMPERATIVES: Final[dict[str, str]] = {
     "type": "make it of type {expected}",
@@ -45,7 +51,7 @@ _IMPERATIVES: Final[dict[str, str]] = {
 
 def word_reask(violations: Sequence[Violation], previous_answer: str, schema: Json) -> list[PromptPart]:
     """Return the messages that continue the conversation: the answer as it was, then what to change."""
-    lines = [f"- {_line(violation, schema)}" for violation in violations[:MAX_FAULTS]]
+    lines = [f"- {_line(violation, schema).translate(_BREAKS)}" for violation in violations[:MAX_FAULTS]]
     if len(violations) > MAX_FAULTS:
         lines.append(f"- and {len(violations) - MAX_FAULTS} more faults of this kind")
     text = "\n".join(("Correct your answer:", *lines, f"Then send the whole {_noun(schema)} again, and nothing else."))
@@ -56,7 +62,7 @@ def word_reask(violations: Sequence[Violation], previous_answer: str, schema: Js
 
 
 def _line(violation: Violation, schema: Json) -> str:
-    pointer = f"{violation.pointer}: " if violation.pointer else ""
+    pointer = f"{cut(violation.pointer, _MAX_POINTER_CHARS)}: " if violation.pointer else ""
     imperative = _IMPERATIVES.get(violation.keyword)
     if imperative is not None:
         return pointer + imperative.format(expected=_shown(violation.expected), actual=_shown(violation.actual))
@@ -70,7 +76,7 @@ def _line(violation: Violation, schema: Json) -> str:
 
 def _shown(value: Json) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_shown(v) if not isinstance(v, str) else f'"{v}"' for v in value)
+        return ", ".join(dump_json(each).decode() for each in value)
     return value if isinstance(value, str) else dump_json(value).decode()
 
 

@@ -1,6 +1,7 @@
 """What is wrong with one place of an instance, in words a person or a model can act on.
 
-Values quoted in a violation are cut to a few dozen characters: a violation never carries a whole payload.
+Values quoted in a violation are cut to a few dozen characters, and pointers through very long names to some hundred:
+a violation never carries a whole payload.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ HIDDEN_KEYWORD: Final = "x-headrace-alternatives"
 
 _MAX_QUOTED_CHARS: Final = 80
 _MAX_EXPECTED_CHARS: Final = 400
+_MAX_POINTER_CHARS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ _WORDING: Final[dict[str, _Wording]] = {
     "not": lambda f, a: (f"must not match {_quoted(f['schema'])}, is {_quoted(a)}", {"not": f["schema"]}, a),
     "falseSchema": lambda _, a: (f"must not be present, is {_quoted(a)}", "nothing", a),
     "propertyNames": lambda f, _: (
-        f"has a member name that is not allowed: {cut(str(f['error']), 160)}",
+        f"has a member name that is not allowed: {cut(f['error'].message, 160)}",
         "allowed member names",
         brief(f["error"].instance),
     ),
@@ -227,7 +229,7 @@ def describe(error: jsonschema_rs.ValidationError, root: Json) -> Violation:
         wording(facts, error.instance) if wording else (cut(error.message, 200), None, error.instance)
     )
     return Violation(
-        pointer=to_pointer(error.instance_path),
+        pointer=cut(to_pointer(error.instance_path), _MAX_POINTER_CHARS),
         keyword=keyword,
         message=message,
         expected=brief(expected, _MAX_EXPECTED_CHARS),

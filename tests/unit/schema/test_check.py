@@ -82,6 +82,13 @@ def test_violations_carry_no_payload() -> None:
 
     assert len(str(violation)) < 1_500
 
+    violation = only(
+        check({"n" * 100_000: {"m" * 100_000: 1}}, {"additionalProperties": {"additionalProperties": False}})
+    )
+
+    assert violation.pointer.startswith("/nnn")
+    assert len(str(violation)) < 1_500
+
 
 def test_formats_can_be_switched_off() -> None:
     assert check("nonsense", {"format": "date-time"}, formats=False) == []
