@@ -88,8 +88,11 @@ def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extract
         return None
     if schema is None or schema.is_valid(value):
         notes = inexact_numbers(raw) if long_numbers else ()
-        reason = "the text is the value"
-        return Extraction(True, value, True, (), Confidence.STRICT, (), _whole_text(len(text)), 0, reason, notes)
+        # As Extraction(...) does, in half the time.
+        return tuple.__new__(
+            Extraction,
+            (True, value, True, (), Confidence.STRICT, (), _whole_text(len(text)), 0, "the text is the value", notes),
+        )
     whole = judge_value(value, Place.WHOLE, Span(0, len(text)), (), schema, policy)
     ok = whole.candidate.ok
     if not ok and isinstance(value, str) and RepairKind.STRING_DECODED in policy.allowed:

@@ -8,7 +8,7 @@ that would take more time than its size allows, see work, counts as not valid.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from threading import Lock
 from typing import Any, Final
@@ -64,7 +64,10 @@ class _Teller:
 class CompiledSchema:
     """One schema, ready to check. Keep it where the same schema is used again and again."""
 
-    __slots__ = ("_guards", "_is_valid", "_most_faults", "_nests", "_tell", "_validator", "digest", "schema")
+    __slots__ = ("_guards", "_most_faults", "_nests", "_tell", "_validator", "digest", "is_valid", "schema")
+
+    is_valid: Callable[[Json], bool]
+    """Whether an instance, of bounded nesting as parse_json gives it, satisfies the schema."""
 
     def __init__(
         self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator, weight: Weight, teller: _Teller
@@ -77,15 +80,11 @@ class CompiledSchema:
         self._nests = may_nest(teller.parts)
         self._tell = teller
         self._guards = guards(teller.parts, weight.questions)
-        self._is_valid = self._is_valid_in_time if self._guards else validator.is_valid
-
-    def is_valid(self, instance: Json) -> bool:
-        """Return whether ``instance``, of bounded nesting as parse_json gives it, satisfies the schema."""
-        return self._is_valid(instance)
+        self.is_valid = self._is_valid_in_time if self._guards else validator.is_valid
 
     def check(self, instance: Json) -> list[Violation]:
         """Return what is wrong with ``instance``, of bounded nesting as parse_json gives it."""
-        if self._is_valid(instance):
+        if self.is_valid(instance):
             return []
         for guard in self._guards:
             if (too_much := guard(instance)) is not None:

@@ -52,8 +52,16 @@ def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH, long_n
 
     ``long_numbers``: False where the caller knows that it has none.
     """
-    written = _written(raw, value, max_depth)
-    at = raw.find(b"\\u00")
+    is_short = len(raw) <= _INDENTED_UP_TO_BYTES
+    try:
+        written = orjson.dumps(value, option=orjson.OPT_INDENT_2 if is_short else 0)
+    except orjson.JSONEncodeError:
+        _refuse_deep(raw, max_depth)
+    # An indented text with fewer characters than so many openings alone, 2 + 4 + ... 2 * max_depth, cannot be deep.
+    may_be_deep = not is_short or len(written) > max_depth * (max_depth + 1)
+    if may_be_deep and _nests_deeper(raw, written if is_short else None, max_depth):
+        _refuse_deep(raw, max_depth)
+    at = raw.find(b"\\")
     escaped = _ESCAPED_COLON_OR_NUL.search(raw, at) if at >= 0 else None
     if escaped and b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
         _refuse(raw, "nul", "a string holds the NUL character", "Remove it.", nul.start())
@@ -69,22 +77,13 @@ def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH, long_n
     return value
 
 
-def _written(raw: bytes, value: Json, max_depth: int) -> bytes:
-    """Return ``value`` as JSON text again. Raises StrictJsonError if it nests too deep.
+def _nests_deeper(raw: bytes, indented: bytes | None, max_depth: int) -> bool:
+    """Return whether a text nests deeper than ``max_depth``.
 
     What nests deep is indented far: for short texts that is cheaper to see than brackets are to count.
     """
-    if len(raw) > _INDENTED_UP_TO_BYTES:
-        if raw.count(b"[") + raw.count(b"{") > max_depth and not depth_within(raw, max_depth):
-            _refuse_deep(raw, max_depth)
-        return orjson.dumps(value)
-    try:
-        written = orjson.dumps(value, option=orjson.OPT_INDENT_2)
-    except orjson.JSONEncodeError:
-        _refuse_deep(raw, max_depth)
-    if written.find(b"  " * max_depth) >= 0 and not depth_within(raw, max_depth):
-        _refuse_deep(raw, max_depth)
-    return written
+    may_nest = raw.count(b"[") + raw.count(b"{") > max_depth if indented is None else b"  " * max_depth in indented
+    return may_nest and not depth_within(raw, max_depth)
 
 
 def dump_json(value: Json) -> bytes:
