@@ -17,6 +17,7 @@ from common.schema import CompiledSchema, Violation, compile_schema
 from common.schema.strict_json import has_long_numbers, without_doubt
 from output_validation.candidates import Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
+from output_validation.dressed import Undressed, undressed
 from output_validation.extraction import (
     LOSSLESS,
     Candidate,
@@ -63,19 +64,35 @@ def extract(text: str, schema: dict[str, Any] | CompiledSchema | None, *, policy
         return strict
     if len(text) > MAX_TEXT_CHARS:
         return nothing(f"the answer is longer than {MAX_TEXT_CHARS} characters", ())
-    body = text.removeprefix("\ufeff")
-    if len(body) != len(text):
-        whole = judge_text(body, Place.WHOLE, Span(1, len(text)), compiled, policy)
-        body = " " + body  # so that offsets stay those of the text
+    if text.startswith("\ufeff"):
+        whole = judge_text(text[1:], Place.WHOLE, Span(1, len(text)), compiled, policy)
         if whole.readable:
             return choose(text, read("", policy.max_depth), [whole], compiled, policy)
-    reading = read(body, policy.max_depth)
-    tried = _all_judged(body, reading.regions, compiled, policy)
-    found = choose(text, reading, tried, compiled, policy)
+    found = _found(text, compiled, policy)
+    if not found.ok:
+        others = (_found_undressed(each, compiled, policy) for each in undressed(text))
+        found = next((other for other in others if other is not None), found)
     if found.ok and found.chosen is not None:
         chosen = found.candidates[found.chosen]
         found = with_notes(found, inexact_numbers(text[chosen.start : chosen.end].encode(errors="replace")))
     return found
+
+
+def _found(text: str, schema: CompiledSchema | None, policy: Policy) -> Extraction:
+    """Return the choice among all candidates."""
+    body = " " + text[1:] if text.startswith("\ufeff") else text
+    reading = read(body, policy.max_depth)
+    return choose(text, reading, _all_judged(body, reading.regions, schema, policy), schema, policy)
+
+
+def _found_undressed(plain: Undressed, schema: CompiledSchema | None, policy: Policy) -> Extraction | None:
+    """Return what an answer holds whose value was dressed, if that is all it holds."""
+    found = _found(plain.text, schema, policy)
+    inside = all(plain.span.start <= each.start and each.end <= plain.span.end for each in found.candidates)
+    if not (found.ok and inside and plain.kind in policy.allowed):
+        return None
+    repairs = (Repair(plain.kind, plain.span.start, plain.span.end), *found.repairs)
+    return found._replace(repairs=repairs, confidence=confidence_of(repairs))
 
 
 def _strict(text: str, schema: CompiledSchema | None, policy: Policy) -> Extraction | None:

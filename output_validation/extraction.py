@@ -16,6 +16,7 @@ class RepairKind(StrEnum):
     FENCE_REMOVED = "fence-removed"
     PROSE_SET_ASIDE = "prose-set-aside"
     DECOY_SET_ASIDE = "decoy-set-aside"
+    BLOCK_QUOTE_REMOVED = "block-quote-removed"
     # The syntax was mended, in the one way it can be read.
     COMMA_REMOVED = "comma-removed"
     COMMA_ADDED = "comma-added"
@@ -35,6 +36,7 @@ class RepairKind(StrEnum):
     NAN_REPLACED = "nan-replaced"
     DUPLICATE_REMOVED = "duplicate-removed"
     ESCAPES_REMOVED = "escapes-removed"
+    BRACES_HALVED = "braces-halved"
     VALUES_JOINED = "values-joined"
     # The value was read as the schema demands, where it can be read in one way only.
     STRING_DECODED = "string-decoded"
@@ -117,6 +119,7 @@ SET_ASIDE: Final = Policy(
             RepairKind.THOUGHT_SET_ASIDE,
             RepairKind.FENCE_REMOVED,
             RepairKind.PROSE_SET_ASIDE,
+            RepairKind.BLOCK_QUOTE_REMOVED,
         }
     )
 )

@@ -37,6 +37,9 @@ class PartialExtractor:
         self._pending = ""
         self._thought_by: str | None = None
         self._thought_ended = False
+        self._opened = 0
+        self._unclosed = 0
+        """Tags that opened a thought in a thought: each later closing tag may end one."""
         self._is_line_blank = True
         self._begin()
 
@@ -76,7 +79,7 @@ class PartialExtractor:
 
     def _was_thought(self) -> bool:
         """Return whether what follows the value says that all before it was a thought."""
-        if self._thought_ended:
+        if self._thought_ended and not self._unclosed:
             self._pending = ""
             return False
         tag = next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None) if self._may_act() else None
@@ -85,7 +88,9 @@ class PartialExtractor:
             return False
         self._thought_ended = True
         if tag.lastgroup != "close":
+            self._unclosed = 0
             return False
+        self._unclosed = max(self._unclosed - 1, 0)
         self._pending, self._is_line_blank = self._pending[tag.end() :], True
         return True
 
@@ -132,10 +137,12 @@ class PartialExtractor:
     def _pass(self, tag: re.Match[str]) -> None:
         """Go on behind a tag, in a thought or out of it."""
         kind = tag.lastgroup
-        if self._thought_by is None and kind in {"open", "channel"}:
-            self._thought_by = kind
+        if kind in {"open", "channel"}:
+            self._opened += 1
+            self._thought_by = self._thought_by or kind
         elif kind == "close" or (kind == "end" and self._thought_by == "channel"):
-            self._thought_by, self._thought_ended = None, True
+            self._unclosed = max(self._unclosed + self._opened - 1, 0)
+            self._thought_by, self._thought_ended, self._opened = None, True, 0
         self._is_line_blank = True
 
     def _value_start(self, position: int, until: int) -> int | None:

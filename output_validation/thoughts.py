@@ -29,8 +29,11 @@ _MAX_LOOK_BACK: Final = 200
 
 
 def thoughts(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where a model speaks to itself. Without its opening tag a thought begins with the text."""
-    position, opened = 0, list[re.Match[str]]()
+    """Yield where a model speaks to itself. Without its opening tag a thought begins with the text.
+
+    Where thoughts stand in a thought, each closing tag may be the last: what stands between them was thought too.
+    """
+    position, opened, unclosed = 0, list[re.Match[str]](), 0
     for tag in TAG.finditer(text):
         kind = tag.lastgroup
         if kind in {"open", "channel"}:
@@ -41,9 +44,10 @@ def thoughts(text: str) -> Iterator[tuple[int, int]]:
             # Quoted by some JSON, in the answer or in a thought; so is its pair, unless that leads a line.
             if opened and not _leads_line(text, opened[-1].start()):
                 opened.pop()
-        elif opened or position == 0:
-            yield (opened[0].start() if opened else 0), tag.end()
+        elif opened or unclosed or position == 0:
+            yield (opened[0].start() if opened else position), tag.end()
             position = tag.end()
+            unclosed = max(unclosed + len(opened) - 1, 0)
             opened.clear()
     start = next((tag.start() for tag in opened if not _is_quoted(text, tag)), None)
     if start is not None:

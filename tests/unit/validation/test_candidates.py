@@ -5,6 +5,7 @@ from time import process_time
 import pytest
 
 from output_validation import RepairKind, extract
+from output_validation.partial import PartialExtractor
 from tests.unit.validation.schemas import ONE_NUMBER
 
 
@@ -59,6 +60,24 @@ def test_a_block_without_a_label_may_hold_a_scalar() -> None:
 def test_half_of_a_surrogate_pair_and_nul_are_refused(text: str) -> None:
     for schema in ({"type": "object"}, None):
         assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<think>a <think>{"n": 2}</think> or {"n": 3}</think>{"n": 1}',
+        '<think><think>a</think>{"n": 2}</think> {"n": 1}',
+        '<think>I write <think> tags.</think>{"n": 1}',
+        '<think>a</think>{"n": 1}</think>',
+    ],
+)
+def test_a_thought_may_hold_thoughts(text: str) -> None:
+    partial = PartialExtractor()
+    for char in text:
+        partial.feed(char)
+
+    assert extract(text, ONE_NUMBER).value == {"n": 1}
+    assert partial.value == {"n": 1}
 
 
 def test_a_tag_in_a_string_opens_no_thought() -> None:

@@ -1,0 +1,76 @@
+"""Takes off what some answers put on each line or bracket of their value: quote marks, doubled braces, CDATA. Pure.
+
+Only what cannot be read as it stands is looked at so. What is taken off is blanked: offsets stay those of the text.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from output_validation.candidates import Span
+from output_validation.extraction import RepairKind
+
+_OPENER: Final = re.compile(r"[\[{]")
+_QUOTED_LINES: Final = re.compile(r"(?:^\ufeff?[ \t]{0,3}>[^\n]*(?:\n|\Z))+", re.MULTILINE)
+_QUOTE_MARK: Final = re.compile(r"^(\ufeff?[ \t]{0,3})>", re.MULTILINE)
+_STRING_OR_BRACES: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|\{+|\}+')
+_FIRST_DOUBLED: Final = re.compile(r'\{\{\s*"')
+_HALF: Final = {"{": "{ ", "}": " }"}
+_CDATA: Final = re.compile(r"<!\[CDATA\[|\]\]>")
+
+
+@dataclass(frozen=True, slots=True)
+class Undressed:
+    """The text, as long as it was, and what was taken off which part of it."""
+
+    text: str
+    span: Span
+    kind: RepairKind
+
+
+def undressed(text: str) -> Iterator[Undressed]:
+    """Yield the text without each of these dresses that it wears."""
+    for takes_off in (_without_quote_marks, _without_doubled_braces, _without_cdata):
+        if (found := takes_off(text)) is not None:
+            yield found
+
+
+def _without_quote_marks(text: str) -> Undressed | None:
+    """Take the > off each line of the one quoted block that holds brackets."""
+    blocks = list(islice((each for each in _QUOTED_LINES.finditer(text) if _OPENER.search(each.group())), 2))
+    if len(blocks) != 1:
+        return None
+    start, end = blocks[0].span()
+    plain = _QUOTE_MARK.sub(r"\1 ", blocks[0].group())
+    return Undressed(text[:start] + plain + text[end:], Span(start, end), RepairKind.BLOCK_QUOTE_REMOVED)
+
+
+def _without_doubled_braces(text: str) -> Undressed | None:
+    """Halve the braces of an answer that doubles them all, as templates do. A string with braces leaves it in doubt."""
+    first = _FIRST_DOUBLED.search(text)
+    if first is None:
+        return None
+    parts = [text[: first.start()]]
+    position = end = first.start()
+    for token in _STRING_OR_BRACES.finditer(text, first.start()):
+        braces = token.group()
+        if braces[0] == '"':
+            if "{" in braces or "}" in braces:
+                return None
+            continue
+        if len(braces) % 2:
+            return None
+        parts += (text[position : token.start()], _HALF[braces[0]] * (len(braces) // 2))
+        position = end = token.end()
+    return Undressed("".join((*parts, text[position:])), Span(first.start(), end), RepairKind.BRACES_HALVED)
+
+
+def _without_cdata(text: str) -> Undressed | None:
+    """Blank the marks of the one CDATA section."""
+    marks = list(islice(_CDATA.finditer(text), 3))
+    if [mark.group()[0] for mark in marks] != ["<", "]"]:
+        return None
+    plain = _CDATA.sub(lambda mark: " " * len(mark.group()), text)
+    return Undressed(plain, Span(marks[0].start(), marks[1].end()), RepairKind.PROSE_SET_ASIDE)

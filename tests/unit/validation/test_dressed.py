@@ -1,0 +1,70 @@
+"""Quote marks, doubled braces and CDATA come off where they dress the whole value, and only there."""
+
+from typing import Any
+
+import pytest
+
+from output_validation import LOSSLESS, SET_ASIDE, Policy, RepairKind, extract
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer"},
+        "s": {"type": "string"},
+        "parts": {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "integer"}}}},
+    },
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "kinds"),
+    [
+        ('> {\n>   "n": 1,\n> "s": "a"\n> }', {"n": 1, "s": "a"}, ["block-quote-removed"]),
+        ('> ```json\n> {\n> "n": 1\n> }\n> ```', {"n": 1}, ["block-quote-removed", "fence-removed"]),
+        ('Here:\n\n> {\n> "n": 1\n> }\n\nDone.', {"n": 1}, ["block-quote-removed", *["prose-set-aside"] * 2]),
+        ('> I was asked.\n\n> {\n> "n": 1\n> }', {"n": 1}, ["block-quote-removed", "prose-set-aside"]),
+        ('{{"n": 1}}', {"n": 1}, ["braces-halved"]),
+        ('{{\n"n": 1, "parts": [{{"n": 2}}, {{}}]\n}}', {"n": 1, "parts": [{"n": 2}, {}]}, ["braces-halved"]),
+        ('For {{name}}:\n```\n{{"n": 1}}\n```', {"n": 1}, ["braces-halved", "fence-removed", "prose-set-aside"]),
+        ('<json><![CDATA[\n{"n": 1}\n]]></json>', {"n": 1}, ["prose-set-aside"] * 3),
+        ('<![CDATA[{"n": 1}]]>', {"n": 1}, ["prose-set-aside"]),
+        ('\ufeff> {\n> "n": 1\n> }', {"n": 1}, ["block-quote-removed", "bom-removed"]),
+    ],
+)
+def test_what_dresses_the_value_comes_off_and_is_named(text: str, value: object, kinds: list[str]) -> None:
+    extraction = extract(text, SCHEMA)
+
+    assert extraction.ok, extraction.reason
+    assert extraction.value == value
+    assert not extraction.strict
+    assert [repair.kind.value for repair in extraction.repairs] == kinds
+    assert all(0 <= repair.start < repair.end <= len(text) for repair in extraction.repairs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('> {\n> "n": 1\n> }\n\nNo: {"n": "x"}', id="what is quoted is not the answer"),
+        pytest.param('> {\n> "n": 1\n> }\n\nor\n\n> {\n> "n": 2\n> }', id="two quotations"),
+        pytest.param('{{"n": 1, "s": "{a}"}}', id="a string may have had its braces doubled"),
+        pytest.param('{{"n": 1, "parts": [{"n": 2}]}}', id="not all braces are doubled"),
+        pytest.param('{{"n": 1}', id="one brace too many"),
+        pytest.param('<![CDATA[{"n": 1}]]><![CDATA[{"n": 2}]]>', id="two sections"),
+    ],
+)
+def test_what_may_have_been_meant_otherwise_is_refused(text: str) -> None:
+    assert not extract(text, SCHEMA).ok
+
+
+def test_a_quoted_line_in_a_string_keeps_its_mark() -> None:
+    extraction = extract('{"n": 1, "s": "see\n> {x}\n> y"}', SCHEMA)
+
+    assert extraction.value == {"n": 1, "s": "see\n> {x}\n> y"}
+
+
+def test_the_policy_decides() -> None:
+    assert extract('> {\n> "n": 1\n> }', SCHEMA, policy=SET_ASIDE).ok
+    assert not extract('{{"n": 1}}', SCHEMA, policy=SET_ASIDE).ok
+    assert not extract('{{"n": 1}}', SCHEMA, policy=Policy(LOSSLESS.allowed - {RepairKind.BRACES_HALVED})).ok
