@@ -1,7 +1,6 @@
 """Whether a figure that was read again and again stays where it is: trends of memory, levels of tables. Pure.
 
-Readings are (seconds since the start, value). The start of a run is left out: services warm caches, pools open, the
-JVM's heap fills.
+Readings are (seconds since the start, value). The start of a run is left out: services warm caches, pools open.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from tests.chaos.run import HISTORY, Order, run
 
 pytestmark = pytest.mark.chaos
 
-MINUTES = 1.5
+MINUTES = 1.2
 JOBS = 500
 
 
