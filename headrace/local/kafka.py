@@ -10,8 +10,15 @@ from headrace.local.process import Command, server_environment
 from headrace.local.server import Server, link_jars
 from headrace.local.wheels import java_home
 
-# Small heaps that idle most of the time: the serial collector and the quick compiler start fastest.
-SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8")
+# Small heaps that idle most of the time: the serial collector and the quick compiler start fastest. Debuggers' sockets
+# and counters would be left in the system's folder for temporary files by a process that is killed.
+SMALL_JVM = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+DisableAttachMechanism",
+    "-XX:-UsePerfData",
+    "-Dfile.encoding=UTF-8",
+)
 HEAP_MB = 160
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 

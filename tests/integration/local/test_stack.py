@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -90,6 +91,16 @@ async def test_the_state_folder_is_closed_to_others(stack: Stack) -> None:
     for name in ("secrets.json", "ports.json", "run.json"):
         assert (folder / name).stat().st_mode & 0o777 == 0o600
     assert (folder / "kafka").stat().st_mode & 0o777 == 0o700
+
+
+async def test_no_jvm_leaves_sockets_or_counters_behind(stack: Stack) -> None:
+    pids = {str(pid) for name in stack.names for pid in family(stack.pid(name) or 0)}
+    temporary = Path(tempfile.gettempdir())
+
+    attached = {path.name.removeprefix(".java_pid") for path in temporary.glob(".java_pid*")}
+    counted = {path.name for path in temporary.glob("hsperfdata_*/*")}
+
+    assert not pids & (attached | counted)
 
 
 async def test_a_restart_keeps_data_ports_and_passwords(state_dir: Path) -> None:
