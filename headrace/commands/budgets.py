@@ -7,12 +7,12 @@ from datetime import date
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from common.control_ports import BudgetScope, UsageGroup, Window
 from common.errors import StackError
 from headrace.commands.client import connect
+from headrace.commands.screen import screen
 from headrace.commands.tables import plain_table, usd
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
@@ -50,9 +50,9 @@ def budgets(
     if as_json:
         _print_json({"budgets": found})
     elif not found:
-        Console().print("No budgets: nothing limits spending. See headrace budgets set.")
+        screen().print("No budgets: nothing limits spending. See headrace budgets set.")
     else:
-        Console().print(budget_table(found))
+        screen().print(budget_table(found))
 
 
 def set_budget(
@@ -67,14 +67,14 @@ def set_budget(
         raise StackError("What is the limit?", "Give --limit USD, such as --limit 5.")
     wish = {"tenant": tenant, "scope": scope.value, "key": key, "window": window.value, "limit_usd": limit}
     found = connect().put("/budgets", json.dumps(wish).encode())
-    Console().print(budget_table([found]))
+    screen().print(budget_table([found]))
 
 
 def remove_budget(scope: Scope, key: Key = "", window: Over = Window.TOTAL, tenant: Tenant = None) -> None:
     """Remove a limit. Jobs on hold for it go on by themselves."""
     named = {"tenant": tenant, "scope": scope.value, "key": key, "window": window.value}
     connect().delete("/budgets", named)
-    Console().print("It is removed.")
+    screen().print("It is removed.")
 
 
 def usage(
@@ -91,14 +91,14 @@ def usage(
     if as_json:
         _print_json(found)
     else:
-        Console().print(usage_table(found["usage"], groups))
-        Console().print(f"{found['first']} to {found['last']}, UTC days.", style="dim", highlight=False)
+        screen().print(usage_table(found["usage"], groups))
+        screen().print(f"{found['first']} to {found['last']}, UTC days.", style="dim", highlight=False)
 
 
 def budget_table(budgets: Iterable[Mapping[str, Any]]) -> Table:
     """One row a budget."""
     numbers = ("limit", "spent", "reserved", "left", "held jobs")
-    table = plain_table("tenant", "scope", "key", "window", *numbers, "until", right=numbers)
+    table = plain_table("tenant", "scope", "key", "window", *numbers, "until", right=numbers, whole=("scope", "key"))
     for each in budgets:
         amounts = (usd(each[f"{name}_usd"]) for name in ("limit", "settled", "reserved", "available"))
         until = (each["window_end"] or "")[:16].replace("T", " ")
@@ -110,8 +110,8 @@ def budget_table(budgets: Iterable[Mapping[str, Any]]) -> Table:
 def usage_table(rows: Iterable[Mapping[str, Any]], groups: Iterable[str]) -> Table:
     """One row a group."""
     groups = list(groups)
-    numbers = ("calls", "unknown", "bought again", "input", "output", "cost", "of it estimated")
-    table = plain_table(*groups, *numbers, right=numbers)
+    numbers = ("calls", "unknown", "bought again", "input", "output", "cost", "estimated")
+    table = plain_table(*groups, *numbers, right=numbers, whole=groups)
     for row in rows:
         counts = [str(row[name]) for name in ("attempts", "unknown", "rebought", "input_tokens", "output_tokens")]
         table.add_row(*(str(row[g]) for g in groups), *counts, usd(row["cost_usd"]), usd(row["estimated_usd"]))

@@ -55,7 +55,8 @@ def jobs(
         _print_json(page)
         return
     if page["jobs"]:
-        screen().print(job_table(page["jobs"]))
+        console = screen()
+        console.print(job_table(page["jobs"], console.width))
     elif page["next_cursor"] is None:
         screen().print("No jobs yet." if state is None and recipe is None else "No such jobs.")
     if page["next_cursor"]:

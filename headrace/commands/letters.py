@@ -13,6 +13,7 @@ from rich.console import Console
 from common.errors import RequestError, StackError
 from headrace.commands import exit_codes
 from headrace.commands.client import Api, connect
+from headrace.commands.screen import screen
 from headrace.commands.tables import plain_table
 
 PAGE = 200
@@ -53,14 +54,14 @@ def list_letters(
         _print_json(page)
         return
     if not page["dead_letters"]:
-        Console().print("None.")
+        screen().print("None.")
         return
     table = plain_table("number", "set aside", "stage", "job", "times", "reason", right=("number", "times"))
     for letter in page["dead_letters"]:
         at = letter["created_at"][:19].replace("T", " ")
         times, reason = str(letter["count"]), letter["reason"]
         table.add_row(str(letter["id"]), at, letter["stage"], letter["job_id"] or "", times, reason)
-    Console().print(table)
+    screen().print(table)
     if page["next_before"]:
         Console(stderr=True).print("There are more; see --limit.", style="dim")
 
@@ -80,7 +81,7 @@ def edit(
     except OSError as error:
         raise StackError(f"{file} cannot be read: {error.strerror}.", "Name a file that can, or - .") from error
     connect().put(f"/dead-letters/{number}/value", value)
-    Console().print(f"{number} is edited; headrace dead-letters replay {number} sends it.", highlight=False)
+    screen().print(f"{number} is edited; headrace dead-letters replay {number} sends it.", highlight=False)
 
 
 def replay(numbers: Numbers = None, stage: OfStage = None, every: All = False) -> None:
@@ -109,13 +110,13 @@ def errors(
         _print_json(found)
         return
     if not found["errors"]:
-        Console().print("None.")
+        screen().print("None.")
         return
     table = plain_table("last", "stage", "kind", "times", "job", "what", right=("times",))
     for error in found["errors"]:
         at = error["last_at"][:19].replace("T", " ")
         table.add_row(at, error["stage"], error["kind"], str(error["count"]), error["job_id"] or "", error["detail"])
-    Console().print(table)
+    screen().print(table)
 
 
 def _deal(action: str, done: str, numbers: list[int] | None, stage: str | None, *, every: bool) -> None:
@@ -132,7 +133,7 @@ def _deal(action: str, done: str, numbers: list[int] | None, stage: str | None, 
             refused += 1
             Console(stderr=True).print(f"{number}: {error.detail}", highlight=False)
         else:
-            Console().print(f"{number} {done}.", highlight=False)
+            screen().print(f"{number} {done}.", highlight=False)
     if refused:
         raise typer.Exit(exit_codes.FAILED)
 

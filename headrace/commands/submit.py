@@ -128,6 +128,7 @@ def _show_ended(ended: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(ended if len(ended) > 1 else ended[0], indent=2, ensure_ascii=False) + "\n")
         return
-    screen().print(job_table(ended))
+    console = screen()
+    console.print(job_table(ended, console.width))
     if len(ended) == 1 and ended[0]["output"] is not None:
         Console().print_json(json.dumps(ended[0]["output"]))

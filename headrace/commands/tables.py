@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 from rich.text import Text
 
+_WIDE: Final = 120
+_ID_CHARS: Final = 36
 STATE_STYLES: Mapping[str, str] = {
     "succeeded": "green",
     "failed": "red",
@@ -18,13 +20,13 @@ STATE_STYLES: Mapping[str, str] = {
 }
 
 
-def plain_table(*headings: str, right: Iterable[str] = ()) -> Table:
-    """A table without lines; the headings named in ``right`` are numbers."""
+def plain_table(*headings: str, right: Iterable[str] = (), whole: Iterable[str] = ("job",)) -> Table:
+    """A table without lines; the headings named in ``right`` are numbers, of those in ``whole`` nothing is cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    numbers = set(right)
+    numbers, names = set(right), set(whole)
     for heading in headings:
-        # An id that is cut is none: it stays whole, and others give way.
-        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=heading == "job")
+        # A name that is cut is none: it stays whole, and others give way.
+        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=heading in names)
     return table
 
 
@@ -60,22 +62,23 @@ def why(job: Mapping[str, Any]) -> str:
     return str(job["hold_reason"] or "")
 
 
-def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
-    table = plain_table(
-        "job", "state", "recipe", "lane", "attempts", "tokens", "cost", "time", "", right=("attempts", "cost", "time")
-    )
+def job_table(jobs: Iterable[Mapping[str, Any]], width: int) -> Table:
+    """The jobs, a line each; below 120 columns without what is seldom asked for, and the reason under the id."""
+    numbers = ("attempts", "cost", "time")
+    if width >= _WIDE:
+        table = plain_table("job", "state", "recipe", "lane", "attempts", "tokens", "cost", "time", "", right=numbers)
+    else:
+        table = plain_table("job", "state", "cost", "time", "recipe", right=numbers, whole=("state", "cost", "time"))
+        table.columns[0].min_width = _ID_CHARS
     for job in jobs:
-        table.add_row(
-            job["id"],
-            state_text(job["state"]),
-            job["recipe"],
-            job["lane"],
-            str(job["attempts"]),
-            tokens(job["usage"]),
-            usd(job["cost_usd"]),
-            took(job),
-            Text(why(job), style="dim"),
-        )
+        reason = Text(why(job), style="dim")
+        state, cost, time = state_text(job["state"]), usd(job["cost_usd"]), took(job)
+        if width >= _WIDE:
+            details = (job["lane"], str(job["attempts"]), tokens(job["usage"]))
+            table.add_row(job["id"], state, job["recipe"], *details, cost, time, reason)
+        else:
+            named = Text(job["id"])
+            table.add_row(Text("\n").join((named, reason)) if reason else named, state, cost, time, job["recipe"])
     return table
 
 
