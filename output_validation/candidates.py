@@ -41,7 +41,7 @@ _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\
 """What stands behind a name in code: the ["n"] of data["n"]."""
 
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
-_END_MARK: Final = re.compile(
+END_MARK: Final = re.compile(
     r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end|return)\|>|</s>|<end_of_turn>|\[/INST\])\s*\Z"
 )
 """How chat templates end an answer."""
@@ -120,7 +120,7 @@ def read(text: str, max_depth: int) -> Reading:
 
 def _lone_scalar(text: str, thoughts: tuple[Span, ...]) -> Region | None:
     """Return the string, number or word that is all an answer holds beside its thoughts and the mark of its end."""
-    end_mark = _END_MARK.search(text)
+    end_mark = END_MARK.search(text)
     if end_mark is None and not thoughts:
         return None
     end = end_mark.start() if end_mark else len(text)

@@ -11,7 +11,7 @@ from typing import Final
 
 from common.schema import CompiledSchema, Json, Violation, dump_json
 from output_validation.candidates import Reading, Span
-from output_validation.cues import is_disowned, pick
+from output_validation.cues import is_disowned, is_taken_back, pick
 from output_validation.extraction import (
     Candidate,
     Confidence,
@@ -58,6 +58,10 @@ def choose(
         and is_disowned(reading.spoken, chosen.candidate.start, chosen.candidate.end)
     ):
         return nothing("the words around the only value say that it is not the answer", candidates, "ambiguous")
+    if max(each.candidate.end for each in tried) == chosen.candidate.end and is_taken_back(
+        reading.spoken, chosen.candidate.end
+    ):
+        return nothing("the words after the value say that it is wrong", candidates, "ambiguous")
     meant, by_other_words = doubt(reading.spoken, chosen, tried, schema)
     if meant is None:
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")

@@ -32,6 +32,12 @@ _REJECTED: Final = re.compile(
 _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
 )
+_TAKEN_BACK: Final = re.compile(
+    r"[\s`~]*(?:hm+[,. \u2026]*)?(?:wait|oops|actually|no,)(?!\w)(?![^\n]{0,100}\b(?:if|unless|not)\b)[^\n]{0,100}"
+    r"\b(?:wrong|incorrect|a mistake|let me (?:fix|correct|redo|revise)"
+    r"|should (?:be|have been) (?:[\"'`\d\[{]|true|false|null))",
+    re.IGNORECASE,
+)
 _NEGATED: Final = re.compile(
     r"(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give))?[\s:\"'`]*\Z", re.IGNORECASE
 )
@@ -61,6 +67,11 @@ def cues(text: str, spans: Sequence[tuple[int, int]]) -> list[Cue]:
 def is_correction(text: str, floor: int, start: int) -> bool:
     """Return whether the words between ``floor`` and ``start`` take something back."""
     return _CORRECTION.search(text, max(floor, start - 2 * _CHARS_BEFORE), start) is not None
+
+
+def is_taken_back(text: str, end: int) -> bool:
+    """Return whether the words behind the last value begin by saying that it is wrong."""
+    return _TAKEN_BACK.match(text, end) is not None
 
 
 def is_disowned(text: str, start: int, end: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from output_validation.candidates import Span
 from output_validation.extraction import RepairKind
 
-_OPENER: Final = re.compile(r"[\[{]")
+_OPENER: Final = re.compile(r"[\[{]|```|~~~")
 _QUOTED_LINES: Final = re.compile(r"(?:^\ufeff?[ \t]{0,3}>[^\n]*(?:\n|\Z))+", re.MULTILINE)
 _QUOTE_MARK: Final = re.compile(r"^(\ufeff?[ \t]{0,3})>", re.MULTILINE)
 _STRING_OR_BRACES: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|\{+|\}+')
@@ -38,7 +38,7 @@ def undressed(text: str) -> Iterator[Undressed]:
 
 
 def _without_quote_marks(text: str) -> Undressed | None:
-    """Take the > off each line of the one quoted block that holds brackets."""
+    """Take the > off each line of the one quoted block that holds brackets or a fence."""
     blocks = list(islice((each for each in _QUOTED_LINES.finditer(text) if _OPENER.search(each.group())), 2))
     if len(blocks) != 1:
         return None

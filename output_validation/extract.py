@@ -15,6 +15,7 @@ import orjson
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Violation, compile_schema
 from common.schema.strict_json import has_long_numbers, without_doubt
+from output_validation.bare import judge_bare_word
 from output_validation.candidates import Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
 from output_validation.dressed import Undressed, undressed
@@ -82,7 +83,11 @@ def _found(text: str, schema: CompiledSchema | None, policy: Policy) -> Extracti
     """Return the choice among all candidates."""
     body = " " + text[1:] if text.startswith("\ufeff") else text
     reading = read(body, policy.max_depth)
-    return choose(text, reading, _all_judged(body, reading.regions, schema, policy), schema, policy)
+    found = choose(text, reading, _all_judged(body, reading.regions, schema, policy), schema, policy)
+    if not found.ok and _OPENER.search(reading.spoken) is None:
+        word = judge_bare_word(reading, schema, policy)
+        found = choose(text, reading, [word], schema, policy) if word is not None else found
+    return found
 
 
 def _found_undressed(plain: Undressed, schema: CompiledSchema | None, policy: Policy) -> Extraction | None:

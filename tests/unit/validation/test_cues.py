@@ -25,6 +25,10 @@ from tests.unit.validation.schemas import ONE_NUMBER, fenced
         fenced('{"n": 1}') + 'Wait, that is before tax. With the given rate: {"n": 2}',
         '{"n": 1}\n\nOops, I meant:\n' + fenced('{"n": "abc"}'),
         '{"n": 1}\n\nOn reflection, this is wrong. It should be:\n{"n": "about 3"}',
+        '{"n": 1}\n\nWait, that is wrong. The corrected answer is:\n\nn: 2',
+        fenced('{"n": 1}') + "Oops, I made a mistake.",
+        '{"n": 1}\n\nActually, n should be 2.',
+        '{"n": 1} Hmm, wait, let me redo it.',
     ],
 )
 def test_a_value_that_is_taken_back_or_rivalled_is_refused(text: str) -> None:
@@ -48,3 +52,19 @@ def test_plain_words_tell_which_value_is_meant(text: str) -> None:
 
     assert extraction.ok, extraction.reason
     assert extraction.value == {"n": 2}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Wait — I have looked again, and it is right.",
+        "Actually, this should be all you need.",
+        "Waiting for what may be wrong.",
+        "Wait! If that is wrong, say so.",
+        "Let me know if anything is wrong.",
+        "No errors should be left.",
+    ],
+)
+def test_words_that_follow_a_value_and_leave_it_standing(words: str) -> None:
+    assert extract(f'{{"n": 1}}\n\n{words}', ONE_NUMBER).value == {"n": 1}
+    assert extract(fenced('{"n": 1}') + words, ONE_NUMBER).value == {"n": 1}

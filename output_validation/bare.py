@@ -1,0 +1,90 @@
+"""Reads an answer that is one bare word: the label, number or yes that a schema of scalars asks for. Pure.
+
+Only if it is all the answer holds beside thoughts, a fence, emphasis and quotes; never where any text would do.
+"""
+
+from typing import Final
+
+from common.errors import StrictJsonError
+from common.schema import CompiledSchema, Json, parse_json
+from output_validation.candidates import END_MARK, Reading, Span
+from output_validation.extraction import Place, Policy, Repair, RepairKind
+from output_validation.guided import resolve
+from output_validation.judge import Judged, judge_value
+
+_MAX_CHARS: Final = 120
+_EMPHASIS: Final = ("**", "__", "*", "_", "`")
+_QUOTES: Final = ("''", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
+_SCALARS: Final = frozenset({"boolean", "integer", "number", "null"})
+
+
+def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Policy) -> Judged | None:
+    """Return the one word that an answer without brackets is, if it satisfies ``schema``; None if it is no such."""
+    root = resolve(schema.schema, schema.schema) if schema is not None else None
+    if not isinstance(root, dict) or (found := _lone_word(reading)) is None:
+        return None
+    place, span, is_quoted = found
+    word = reading.spoken[span.start + is_quoted : span.end - is_quoted]
+    value = None if is_quoted else _value(word)
+    repairs: tuple[Repair, ...] = ()
+    if value is None:
+        if not (_is_limited(root) or (is_quoted and root.get("type") == "string")):
+            return None
+        value = word
+        repairs = (Repair(RepairKind.QUOTES_REPLACED if is_quoted else RepairKind.VALUE_QUOTED, span.start, span.end),)
+    judged = judge_value(value, place, span, repairs, schema, policy)
+    return judged if judged.candidate.ok and judged.readable else None
+
+
+def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:
+    """Return where the only line of an answer stands, without what is around it, and whether it is quoted."""
+    text = reading.spoken
+    end_mark = END_MARK.search(text)
+    whole = _stripped(text, Span(0, end_mark.start() if end_mark else len(text)))
+    place = Place.PROSE
+    if len(reading.fences) == 1 and reading.fences[0].outer == whole:
+        place, whole = Place.FENCE, _stripped(text, reading.fences[0].inner)
+    start, end = whole.start, whole.end
+    if not 0 < end - start <= _MAX_CHARS or "\n" in text[start:end]:
+        return None
+    while start < end:
+        word = text[start:end]
+        if any(_is_between(word, opening, closing) for opening, closing in _QUOTES):
+            return place, Span(start, end), True
+        mark = next((mark for mark in _EMPHASIS if _is_between(word, mark, mark)), "")
+        if not mark and word[-1] not in ".!":
+            return place, Span(start, end), False
+        start, end = start + len(mark), end - (len(mark) or 1)
+    return None
+
+
+def _stripped(text: str, span: Span) -> Span:
+    part = text[span.start : span.end]
+    start = span.start + len(part) - len(part.lstrip(" \t\r\n\ufeff"))
+    return Span(start, start + len(part.strip(" \t\r\n\ufeff")))
+
+
+def _is_between(word: str, opening: str, closing: str) -> bool:
+    inner = word[len(opening) : -len(closing)]
+    return (
+        inner != ""
+        and word.startswith(opening)
+        and word.endswith(closing)
+        and opening not in inner
+        and closing not in inner
+    )
+
+
+def _value(word: str) -> Json:
+    """Return the number, boolean or text that a word is as JSON, else None."""
+    try:
+        return parse_json(word)
+    except StrictJsonError:
+        return None
+
+
+def _is_limited(root: dict[str, Json]) -> bool:
+    """Return whether a schema asks for one of some words, or for a scalar that is no text."""
+    types = root.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    return "enum" in root or "const" in root or bool(types and _SCALARS.issuperset(types))
