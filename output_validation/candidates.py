@@ -48,9 +48,10 @@ END_MARK: Final = re.compile(
 
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
 _LEAD_IN_FENCE: Final = re.compile(
-    r"\s*+(?:(?:<[\w:-]{1,40}>|(?:`{3,}|~{3,})[\w+.-]*|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*=)\s*+){1,4}[\[{]"
+    r"\s*+(?:(?:<[\w:-]{1,40}>|(?:`{3,}|~{3,})[\w+.-]*|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*="
+    r"|[^\W\d_]\w*(?:(?:,? \w+){0,30}[.!]|(?:,? \w+){2,30}:)[ \t]*\n)\s*+){1,4}[\[{]"
 )
-"""What may stand in a block between its first line and the value: a tag, another fence, comments, a name and "="."""
+"""What may stand in a block between its first line and the value: a tag, a fence, comments, a name and "=", words."""
 
 _SURE_LABELS: Final = frozenset({"json", "jsonc", "json5"})
 _SCALAR_LABELS: Final = _SURE_LABELS | {"", "text", "txt", "plaintext"}

@@ -16,7 +16,7 @@ from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Violation, compile_schema
 from common.schema.strict_json import has_long_numbers, without_doubt
 from output_validation.bare import judge_bare_word
-from output_validation.candidates import Region, Span, read
+from output_validation.candidates import END_MARK, Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
 from output_validation.dressed import Undressed, undressed
 from output_validation.extraction import (
@@ -49,7 +49,7 @@ _LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
 _CITATION_BEFORE: Final = re.compile(r"[^\W\d_][^\n\"{}\[\]]*\[[0-9]{1,3}\],\s*\Z")
 
 _ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
-_LINE_END: Final = re.compile(r"[ \t\r`~;]*(?:\n|\Z)")
+_LINE_END: Final = re.compile(rf"[ \t\r`~;]*(?:\n|\Z|{END_MARK.pattern})")
 _MEMBER_BEFORE: Final = re.compile(r"""["',\[{]""")
 _SURPLUS: Final = re.compile(r"[\s\]}]*[\]}]")
 

@@ -130,12 +130,25 @@ def test_a_scalar_among_words_is_not_the_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lead", ["<answer>\n", "result = ", "const result = ", "// the answer\n", "# one\n# two\n", "~~~json\n"]
+    "lead",
+    [
+        "<answer>\n",
+        "result = ",
+        "const result = ",
+        "// the answer\n",
+        "# one\n# two\n",
+        "~~~json\n",
+        "Certainly.\n",
+        "Hier ist das Ergebnis:\n\n",
+    ],
 )
 def test_a_lead_in_a_labelled_block_is_no_part_of_its_value(lead: str) -> None:
     assert extract(f'```json\n{lead}{{"n": 1}}\n```', ONE_NUMBER).value == {"n": 1}
 
 
-@pytest.mark.parametrize("block", ["a: 1,\nc: {d: 2}", '"a": 1,\n"c": {"d": 2}', "'a': 1,\n'c': {'d': 2}"])
+@pytest.mark.parametrize(
+    "block",
+    ["a: 1,\nc: {d: 2}", "c:\n{d: 2}", "unit price:\n{d: 2}", '"a": 1,\n"c": {"d": 2}', "'a': 1,\n'c': {'d': 2}"],
+)
 def test_members_without_braces_in_a_labelled_block_are_refused(block: str) -> None:
     assert not extract(f"```json\n{block}\n```", None).ok

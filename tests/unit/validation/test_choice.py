@@ -30,6 +30,8 @@ from tests.unit.validation.schemas import ONE_NUMBER, fenced
         ('{n": 1}', 1),
         ('{"n" 1}', 1),
         ('{"n" => 0x10}', 16),
+        ('{"n": 1}}<|im_end|>', 1),
+        ('{"n": 1}}</s>', 1),
         ('{"n"\u200b: 1\u2060}', 1),
     ],
 )

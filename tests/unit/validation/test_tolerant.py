@@ -184,3 +184,8 @@ def test_bare_keys_and_comments_may_follow_other_signs(text: str) -> None:
 
 def test_a_comment_behind_another_sign_is_no_part_of_an_item() -> None:
     assert extract('{"tags": ["a"\uff0c # it\'s here\n "b"\uff0c "c"]}', _TAGS).value == {"tags": ["a", "b", "c"]}
+
+
+def test_arrows_may_follow_bare_keys() -> None:
+    assert extract('{\n  n => 1,\n  s => "a",\n}', _BOTH).value == {"n": 1, "s": "a"}
+    assert extract('{s => "a, n => 2", n => 1}', _BOTH).value == {"s": "a, n => 2", "n": 1}
