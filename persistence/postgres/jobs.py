@@ -64,8 +64,12 @@ select b.id, b.tenant_id, b.total, b.created_at, s.states, s.cost
  cross join lateral (
    select coalesce(jsonb_object_agg(x.state, x.n), '{}') as states, coalesce(sum(x.cost), 0)::bigint as cost
      from (select case when j.state = 0 and j.hold_reason is not null then -1 else j.state end as state,
-                  count(*) as n, sum(j.cost_nanos) as cost
-             from jobs j where j.batch_id = b.id group by 1) x) s
+                  count(*) as n, sum(coalesce(t.cost, j.cost_nanos)) as cost
+             from jobs j
+             left join lateral (
+               select coalesce(sum(a.cost_nanos), 0)::bigint as cost
+                 from attempts a where a.job_id = j.id) t on j.state in (0, 3, 4)
+            where j.batch_id = b.id group by 1) x) s
  where b.id = $2 and b.tenant_id = $1
 """
 

@@ -12,7 +12,7 @@ from common.ids import uuid7
 from common.ports import IdempotencyClaim, Submission, SubmitKind
 from persistence.postgres import jobs
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import new_job, store, submitted
+from tests.integration.persistence.examples import USD, answered, asking, make_ledger, new_job, store, submitted
 
 pytestmark = pytest.mark.stack
 
@@ -99,6 +99,28 @@ async def test_batches_count_their_jobs(pool: Pool) -> None:
     assert view is not None
     assert (view.total, dict(view.states)) == (3, {"open": 2, "cancelled": 1})
     assert await store(pool).batch("other", batch_id) is None
+
+
+async def test_p4_a_batch_costs_what_its_jobs_cost_whatever_their_state(pool: Pool) -> None:
+    # Given a batch of which one job is open with a call paid, and one was cancelled with a call in flight
+    batch_id = uuid7()
+    running, stopped, fresh = (new_job(batch_id=batch_id) for _ in range(3))
+    await store(pool).submit([Submission((running, stopped, fresh), batch_id=batch_id)])
+    ledger = await make_ledger(pool)
+    await ledger.reserve([asking(running, 2 * USD), asking(stopped, 2 * USD)])
+    await ledger.settle([answered(running, USD)])
+    await store(pool).cancel("default", stopped.job_id)
+
+    async def costs() -> tuple[int, int]:
+        batch = await store(pool).batch("default", batch_id)
+        views = [await store(pool).job("default", job.job_id) for job in (running, stopped, fresh)]
+        assert batch is not None
+        return batch.cost_nanos, sum(view.cost_nanos for view in views if view is not None)
+
+    # Then the batch tells the same as its jobs, before that call is settled and after it
+    assert await costs() == (USD, USD)
+    await ledger.settle([answered(stopped, USD // 2)])
+    assert await costs() == (USD + USD // 2, USD + USD // 2)
 
 
 async def test_another_tenants_job_is_not_there(pool: Pool) -> None:
