@@ -65,11 +65,13 @@ async def list_budgets(
 async def put_budget(request: Request, services: Bound, principal: OperatorKey) -> Response:
     """Set the limit of a scope and window. Jobs on hold for it go on by themselves, as many as fit.
 
-    A job can have a budget only if it was submitted with one.
+    A job can have a budget only if it was submitted with one, a batch only once it is there.
     """
     body = await read_model(request, BudgetRequest)
     named = _named(body.tenant or principal.tenant_id, body.scope, body.key, body.window)
     view = await _budgets(services).put(named, _limit(body.limit_usd))
+    if view is None and body.scope is BudgetScope.BATCH:
+        raise refuse("not_found", f"The tenant {named.tenant_id} has no batch with this id.")
     if view is None:
         raise refuse("not_found", "There is no such job, or it was submitted without a budget.")
     return json_answer(views.budget(view))

@@ -59,6 +59,13 @@ _PUT_OF_JOB = """
 update budgets set limit_nanos = $5 where tenant_id = $1 and scope = $2 and scope_key = $3 and time_window = $4
 returning id
 """
+_PUT_OF_BATCH = """
+insert into budgets (tenant_id, scope, scope_key, time_window, limit_nanos)
+select $1, $2, $3, $4, $5 from batches where id = $3::text::uuid and tenant_id = $1
+on conflict (tenant_id, scope, scope_key, time_window) do update set limit_nanos = excluded.limit_nanos
+returning id
+"""
+_PUTS = {BudgetScope.BATCH: _PUT_OF_BATCH, BudgetScope.JOB: _PUT_OF_JOB}
 _REMOVE = """
 delete from budgets where tenant_id = $1 and scope = $2 and scope_key = $3 and time_window = $4 returning id
 """
@@ -137,11 +144,12 @@ class PostgresBudgets:
         return [_view(row) for row in rows]
 
     async def put(self, key: BudgetKey, limit_nanos: int) -> BudgetView | None:
-        """Set a limit; what is settled and reserved stays. None: a job that was submitted without a budget.
+        """Set a limit; what is settled and reserved stays. None: no such batch, or a job submitted without a budget.
 
-        Calls look for a budget of their job only if it was submitted with one.
+        Calls look for a budget of their job only if it was submitted with one. A limit of a batch that its tenant
+        does not have would limit nothing, and ids are ours: whoever names one that is not there has mistaken it.
         """
-        statement = _PUT_OF_JOB if key.scope is BudgetScope.JOB else _PUT
+        statement = _PUTS.get(key.scope, _PUT)
         async with transaction(self._pool) as lent:
             if key.scope is BudgetScope.JOB:
                 await lent.execute(_SHOW_ON_JOB, *_named(key), limit_nanos)

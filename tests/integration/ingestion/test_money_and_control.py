@@ -173,6 +173,22 @@ async def test_a_job_without_a_budget_cannot_be_given_one(door: Door, operator: 
         assert body["budget_usd"] == "1.000000000"
 
 
+async def test_a_batch_that_the_tenant_does_not_have_cannot_be_given_a_budget(
+    door: Door, operator: aiohttp.ClientSession
+) -> None:
+    # Given a tenant's batch
+    async with asked(door.client, "post", door.url + "/api/v1/batches", json=[JOB]) as (_, body):
+        batch_id = body["id"]
+    # When its operator, who is of another tenant, forgets to say whose it is
+    wish = {"scope": "batch", "key": batch_id, "limit_usd": "1"}
+    async with asked(operator, "put", door.url + "/api/v1/budgets", json=wish) as (status, body):
+        # Then that is said, where a limit that limits nothing would have been set
+        assert (status, body["detail"]) == (404, "The tenant house has no batch with this id.")
+    wish["tenant"] = door.tenant
+    async with asked(operator, "put", door.url + "/api/v1/budgets", json=wish) as (status, _):
+        assert status == 200
+
+
 async def test_p4_money_added_over_rest_releases_a_held_job(
     door: Door, operator: aiohttp.ClientSession, pool: Pool
 ) -> None:

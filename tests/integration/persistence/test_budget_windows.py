@@ -4,10 +4,19 @@ import pytest
 
 from common.control_ports import BudgetFilter, BudgetKey, BudgetScope, Window
 from common.ids import uuid7
-from common.ports import ReserveKind
+from common.ports import ReserveKind, Submission
 from persistence.postgres.budgets import PostgresBudgets
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import USD, answered, asking, make_ledger, put_budget, store, submitted
+from tests.integration.persistence.examples import (
+    USD,
+    answered,
+    asking,
+    make_ledger,
+    new_job,
+    put_budget,
+    store,
+    submitted,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -157,3 +166,20 @@ async def test_budgets_of_jobs_are_listed_when_asked_for_and_only_those_can_be_s
     shown = await store(pool).job("default", job.job_id)
     assert shown is not None
     assert shown.budget_nanos == 7 * USD
+
+
+async def test_p4_a_budget_of_a_batch_that_the_tenant_does_not_have_is_refused(pool: Pool) -> None:
+    # Given a tenant's batch
+    batch_id = uuid7()
+    await store(pool).submit([Submission((new_job(batch_id=batch_id),), batch_id=batch_id)])
+    budgets = PostgresBudgets(pool)
+
+    async def put(tenant: str, key: str) -> bool:
+        return await budgets.put(BudgetKey(tenant, BudgetScope.BATCH, key, Window.TOTAL), USD) is not None
+
+    # Then it can have a limit, which can be changed, and neither another tenant's nor an unknown one can
+    assert await put("default", str(batch_id))
+    assert await put("default", str(batch_id))
+    assert not await put("other", str(batch_id))
+    assert not await put("default", str(uuid7()))
+    assert await pool.fetchval("select count(*) from budgets") == 1

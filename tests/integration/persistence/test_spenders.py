@@ -248,6 +248,7 @@ async def test_p4_200_spenders_within_nested_limits_while_windows_roll(wide_pool
     await put_budget(wide_pool, chance.randint(80, 300), window="day")
     await put_budget(wide_pool, chance.randint(80, 400), "recipe", "card", "month")
     for batch_id in batches:
+        await wide_pool.execute("insert into batches (id, tenant_id, total) values ($1, 'default', 0)", batch_id)
         await put_budget(wide_pool, chance.randint(60, 300), "batch", str(batch_id))
         await put_budget(wide_pool, chance.randint(30, 100), "batch", str(batch_id), "day")
     jobs = []
