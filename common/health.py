@@ -53,6 +53,7 @@ class Health:
     ) -> None:
         self._needed = tuple(needed)
         self._wanted = tuple(wanted)
+        self._given_up: dict[str, asyncio.Task[None]] = {}
         self._clock = clock
         self._states: tuple[DependencyState, ...] = ()
         self._asked_at = float("-inf")
@@ -70,7 +71,7 @@ class Health:
         async with self._asking:
             if self._clock() - self._asked_at >= _REUSE_S:
                 probes = (*self._needed, *self._wanted)
-                self._states = tuple(await asyncio.gather(*(_ask(probe) for probe in probes)))
+                self._states = tuple(await asyncio.gather(*(self._ask(probe) for probe in probes)))
                 self._asked_at = self._clock()
             return self._states
 
@@ -84,16 +85,39 @@ class Health:
         down = [s for s in await self.dependencies() if not s.up and s.name in needed]
         return "; ".join(f"{s.name}: {s.reason}" for s in down) or None
 
+    async def _ask(self, probe: HealthProbe) -> DependencyState:
+        """Ask one dependency, and wait no longer than the bound for what giving up takes either.
 
-async def _ask(probe: HealthProbe) -> DependencyState:
-    try:
-        async with asyncio.timeout(_PROBE_TIMEOUT_S):
-            await probe.check()
-    except InfrastructureError as error:
-        return DependencyState(probe.name, up=False, reason=str(error))
-    except TimeoutError:
-        return DependencyState(probe.name, up=False, reason=f"no answer within {_PROBE_TIMEOUT_S:.0f} s")
-    return DependencyState(probe.name, up=True)
+        A client that is told to end may first wait for the very server that hangs. So a probe that was given up ends
+        by itself, and the next one of its kind begins after it: never more than one is at work.
+        """
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                if earlier := self._given_up.get(probe.name):
+                    await asyncio.wait([earlier])
+                asking = asyncio.create_task(_check(probe), name=f"probe-{probe.name}")
+                try:
+                    await asyncio.shield(asking)
+                finally:
+                    if not asking.done():
+                        asking.cancel()
+                        asking.add_done_callback(_nothing_to_tell)
+                        self._given_up[probe.name] = asking
+        except InfrastructureError as error:
+            return DependencyState(probe.name, up=False, reason=str(error))
+        except TimeoutError:
+            return DependencyState(probe.name, up=False, reason=f"no answer within {_PROBE_TIMEOUT_S:.0f} s")
+        return DependencyState(probe.name, up=True)
+
+
+async def _check(probe: HealthProbe) -> None:
+    await probe.check()
+
+
+def _nothing_to_tell(asked: asyncio.Task[None]) -> None:
+    """Take the outcome of a probe that was given up, which nobody waits for."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 class HealthApp:

@@ -20,12 +20,18 @@ class Probe:
     name: str
     reason: str = ""
     hung: bool = False
+    leaving: asyncio.Event | None = None
     asked: int = 0
 
     async def check(self) -> None:
         self.asked += 1
-        if self.hung:
-            await asyncio.Event().wait()
+        try:
+            if self.hung:
+                await asyncio.Event().wait()
+        finally:
+            # As a client does that tells the server first that it gives up.
+            if self.leaving is not None:
+                await self.leaving.wait()
         if self.reason:
             raise DatabaseUnavailable(self.reason)
 
@@ -67,6 +73,25 @@ async def test_a_hung_dependency_is_down_not_a_hung_answer(monkeypatch: pytest.M
     monkeypatch.setattr("common.health._PROBE_TIMEOUT_S", 0.02)
 
     assert "no answer" in str(await Health(needed=[Probe("kafka", hung=True)]).unready())
+
+
+async def test_a_probe_that_is_slow_to_give_up_keeps_no_answer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a server that hangs, and a client that waits for it even when told to end
+    monkeypatch.setattr("common.health._PROBE_TIMEOUT_S", 0.02)
+    clock = HandClock()
+    postgres = Probe("postgres", hung=True, leaving=asyncio.Event())
+    health = Health(needed=[postgres], clock=clock)
+    # Then each answer comes, and no second probe joins the first
+    for _ in range(3):
+        async with asyncio.timeout(20):
+            assert "no answer" in str(await health.unready())
+        clock.now += 1
+    assert postgres.asked == 1
+    # And once the server is back, so is its answer
+    assert postgres.leaving is not None
+    postgres.leaving.set()
+    postgres.hung = False
+    assert await health.unready() is None
 
 
 async def test_starting_and_draining_are_not_ready_but_live() -> None:
