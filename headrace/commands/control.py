@@ -1,4 +1,4 @@
-"""``headrace pause``, ``resume``, ``retry`` and ``operations``: what is done to jobs, one or many."""
+"""``headrace cancel``, ``pause``, ``resume``, ``retry`` and ``operations``: what is done to jobs, one or many."""
 
 import json
 import sys
@@ -34,12 +34,17 @@ class StateName(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
-    for command in (pause, resume, retry):
+    for command in (cancel, pause, resume, retry):
         app.command()(command)
     group = typer.Typer(no_args_is_help=True, help="Actions on many jobs, done in the background.")
     group.command("begin")(begin)
     group.command("show")(show)
     app.add_typer(group, name="operations")
+
+
+def cancel(job_id: Id, wait: Wait = False, as_json: AsJson = False) -> None:
+    """Cancel a job, or those of a batch: no new call; one in flight is recorded and charged, not published."""
+    _act(Action.CANCEL, job_id, wait=wait, as_json=as_json)
 
 
 def pause(job_id: Id, wait: Wait = False, as_json: AsJson = False) -> None:

@@ -1,4 +1,4 @@
-"""``headrace jobs``, ``output`` and ``cancel``: what became of what was submitted."""
+"""``headrace jobs`` and ``output``: what became of what was submitted."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's id.")]
 
 def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
-    for command in (jobs, output, cancel):
+    for command in (jobs, output):
         app.command()(command)
 
 
@@ -127,16 +127,6 @@ def output(
         Console().print_json(json.dumps(job["output"]))
     else:
         _print_json(job["output"])
-
-
-def cancel(job_id: JobId, as_json: AsJson = False) -> None:
-    """Cancel a job: no new call to a model starts; one in flight is recorded and charged, not published."""
-    api = connect()
-    job = api.post(f"/jobs/{quote(job_id, safe='')}/cancel")
-    if as_json:
-        _print_json(job)
-    else:
-        screen().print(f"{job['id']} is {job['state']}.", highlight=False, soft_wrap=True)
 
 
 def _print_json(body: Any) -> None:

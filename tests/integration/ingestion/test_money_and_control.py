@@ -347,8 +347,9 @@ async def test_steering_on_the_command_line(door: Door, pool: Pool) -> None:
     # A batch by its id, and a filter
     async with asked(door.client, "post", door.url + "/api/v1/batches", json=[JOB] * 2) as (_, batch):
         pass
-    status, told = await headrace(door, key, "pause", batch["id"])
-    assert (status, "is running" in told) == (0, True), told
+    for command in ("pause", "cancel"):
+        status, told = await headrace(door, key, command, batch["id"])
+        assert (status, "is running" in told) == (0, True), told
     status, told = await headrace(door, key, "operations", "begin", "cancel", "--tag", "mine", "--json")
     operation_id = json.loads(told)["id"]
     while await PostgresOperations(pool, shards=1, source="test").work(100):
