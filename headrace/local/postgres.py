@@ -153,7 +153,9 @@ class Postgres(Server):
             output, _ = await child.communicate()
         finally:
             if child.returncode is None:
+                # Given up: without its end, what is left of it complains when the loop is gone.
                 child.kill()
+                await child.communicate()
         return child.returncode == 0 and bool(output.strip())
 
 

@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from common.errors import StackError
 from headrace.local import jars
 from headrace.local.process import Identity, family
+from headrace.local.server import answers
 from headrace.local.stack import Endpoints, Stack
 
 pytestmark = pytest.mark.stack
@@ -178,6 +179,21 @@ async def test_a_paused_server_hangs_and_resumes(state_dir: Path) -> None:
         stack.resume_server("postgres")
 
         assert await execute(stack.endpoints, "select 1") == 1
+
+
+async def test_who_gives_up_asking_a_hung_postgres_leaves_nothing_that_complains(
+    state_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Stack(state_dir, ["postgres"], free_ports=True) as stack:
+        probe = stack.server("postgres").probe
+        stack.pause_server("postgres")
+
+        # As a command does: its loop ends right after the answer.
+        found = [await asyncio.to_thread(lambda: asyncio.run(answers(probe, 0.3))) for _ in range(10)]
+
+        stack.resume_server("postgres")
+        assert not any(found)
+        assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_second_stack_on_the_same_state_is_refused(state_dir: Path) -> None:
