@@ -35,6 +35,7 @@ from output_validation.numbers import inexact_numbers
 
 MAX_TEXT_CHARS: Final = 8 << 20
 _LONGEST_LEAD: Final = 200
+_MAY_HOLD_DRESS: Final = frozenset({RepairKind.QUOTES_REPLACED, RepairKind.VALUE_QUOTED, RepairKind.CONTROL_ESCAPED})
 _KEY_BEFORE: Final = re.compile(r"""(?:"|(?<![\w'])'[\w $-]{1,60}')\s*(?::|=>)\s*"?\s*$""")
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
 _OPENER: Final = re.compile(r"[\[{]")
@@ -94,7 +95,9 @@ def _found_undressed(plain: Undressed, schema: CompiledSchema | None, policy: Po
     """Return what an answer holds whose value was dressed, if that is all it holds."""
     found = _found(plain.text, schema, policy)
     inside = all(plain.span.start <= each.start and each.end <= plain.span.end for each in found.candidates)
-    if not (found.ok and inside and plain.kind in policy.allowed):
+    # A string in other quotes, or over several lines, may have lost something of its own with the dress.
+    touched = any(repair.kind in _MAY_HOLD_DRESS for repair in found.repairs)
+    if not (found.ok and inside and plain.kind in policy.allowed) or touched:
         return None
     repairs = (Repair(plain.kind, plain.span.start, plain.span.end), *found.repairs)
     return found._replace(repairs=repairs, confidence=confidence_of(repairs))
