@@ -144,8 +144,9 @@ class ReserveDecision:
     paid for too. ANSWERED: do not call, ``answer`` is there. FAILED: the last attempt allowed has failed,
     ``reason`` is its error code. IN_FLIGHT: this very worker is calling already. LEASED: another live worker
     is, until ``until`` (Unix seconds). SUPERSEDED: this attempt failed and its successor is on its way. CLOSED:
-    the job has ended. EXPIRED: its deadline has passed. HELD: a budget is exhausted or the job is paused (the
-    hold is committed). WAIT: outstanding reservations stand in the way; try again.
+    the job has ended; ``reserved``: attempt ``attempt`` is still reserved by this very worker. EXPIRED: its
+    deadline has passed. HELD: a budget is exhausted or the job is paused (the hold is committed). WAIT:
+    outstanding reservations stand in the way; try again.
     """
 
     kind: ReserveKind
@@ -154,6 +155,7 @@ class ReserveDecision:
     until: float | None = None
     reason: str | None = None
     rebought: bool = False
+    reserved: bool = False
 
 
 class Outcome(StrEnum):

@@ -16,6 +16,10 @@ class Once(Generic[Key, Result]):
     def __init__(self) -> None:
         self._under_way: dict[Key, asyncio.Future[Result]] = {}
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether it is under way."""
+        return key in self._under_way
+
     async def run(self, key: Key, work: Callable[[], Awaitable[Result]]) -> Result:
         """Return the outcome of ``work``, or of the one under way under this key."""
         if (twin := self._under_way.get(key)) is not None:

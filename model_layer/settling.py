@@ -19,12 +19,18 @@ log = structlog.get_logger(__name__)
 
 UNSTORABLE: Final = "unstorable_answer"
 BROKEN: Final = "broken_call"
+NOT_CALLED: Final = "not_called"
 _BACKOFF_LAST_S: Final = 2.0
 
 
 def broken_call(ref: StepRef, attempt: int, reserved_nanos: int) -> Settlement:
     """Return how a call is settled of which a bug hides whether it was sent: as one that was, for good."""
     return Settlement(ref, attempt, Outcome.UNKNOWN, reserved_nanos, error_code=BROKEN)
+
+
+def not_called(ref: StepRef, attempt: int) -> Settlement:
+    """Return how a reservation is settled that no call was made on: its job ended first."""
+    return Settlement(ref, attempt, Outcome.FAILED, 0, error_code=NOT_CALLED)
 
 
 class Settling:

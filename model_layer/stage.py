@@ -6,6 +6,7 @@ a live lease elsewhere is parked until just after its end; one whose answer is s
 """
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -35,7 +36,7 @@ from model_layer.pricing import charge, reservation
 from model_layer.provider import Message, ModelAnswer, ModelRequest, Provider
 from model_layer.retry import UNBILLED_TRIES, aftermath
 from model_layer.routing import NoRoute, RoutePolicy, route
-from model_layer.settling import Settling, broken_call
+from model_layer.settling import Settling, broken_call, not_called
 from model_layer.slots import Slots
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,7 @@ class ModelStage:
         self._settling = Settling(ledger, most=_MICRO_BATCH)
         self._deliveries: Once[Key, StageOutcome] = Once()
         self._calls: Once[Key, StageOutcome] = Once()
+        self._steps_at_work: Counter[tuple[UUID, str, int]] = Counter()
 
     async def handle_one(self, delivery: Delivery) -> StageOutcome:
         """Finish one delivery. Raises InfrastructureError: the runner waits and hands it in again."""
@@ -108,6 +110,16 @@ class ModelStage:
         return await self._deliveries.run(key, lambda: self._finish(prompt, delivery.value or b""))
 
     async def _finish(self, prompt: Prompt, body: bytes) -> StageOutcome:
+        step = (prompt.job_id, prompt.step, prompt.item)
+        self._steps_at_work[step] += 1
+        try:
+            return await self._routed(prompt, body)
+        finally:
+            self._steps_at_work[step] -= 1
+            if not self._steps_at_work[step]:
+                del self._steps_at_work[step]
+
+    async def _routed(self, prompt: Prompt, body: bytes) -> StageOutcome:
         try:
             recipe = await self._shelf.recipe(prompt.recipe_hash)
         except JobError as error:
@@ -176,7 +188,18 @@ class ModelStage:
                 until = self._clock() + _BUDGET_WAIT_S
                 return Retry(self._parked(prompt, call.body, until, decision.reason or "budget"))
             case _:
+                if decision.reserved:
+                    await self._give_back(prompt, decision.attempt)
                 return Done(decision.kind.value)
+
+    async def _give_back(self, prompt: Prompt, attempt: int) -> None:
+        """Settle a reservation of a job that has ended, unless its call is under way or another message may make it.
+
+        The job ended while this worker slept, or before it heard that the reservation was committed.
+        """
+        step = (prompt.job_id, prompt.step, prompt.item)
+        if (*step, attempt) not in self._calls and self._steps_at_work[step] == 1:
+            await self._settling.settle(not_called(prompt, attempt))
 
     def _stored(self, call: Call, attempt: int, stored: StoredAnswer) -> StageOutcome:
         """Read an answer that is paid for again, by the provider that got it."""

@@ -130,7 +130,8 @@ def decide(
         key = (item.ref.job_id, item.ref.step, item.ref.item)
         attempt, answer = _walk(item, attempts.get(key, {}), worker, by_id, decided)
         if job is None or job.state is not JobState.OPEN:
-            answer = ReserveDecision(ReserveKind.CLOSED, item.ref.attempt)
+            reserved = answer is not None and answer.kind is ReserveKind.IN_FLIGHT
+            answer = ReserveDecision(ReserveKind.CLOSED, attempt if reserved else item.ref.attempt, reserved=reserved)
         if answer is None and (key, attempt) in taken:
             answer = ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
         if answer is None and job is not None:

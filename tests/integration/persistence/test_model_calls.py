@@ -1,5 +1,6 @@
 """The model stage over the ledger on real Postgres: what a worker that slept, or a bug, may not buy twice (P3)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.contracts import Lane, Prompt, PromptPart
+from common.errors import DatabaseUnavailable
 from common.kafka.consumer import Delivery
-from common.outcomes import Forward, Retry
+from common.outcomes import Done, Forward, Retry
 from common.pipeline import Topic
 from common.ports import Ledger, NewJob, Reservation, ReserveDecision, ReserveKind, Settlement
 from common.recipes import load_catalogue, shipped_recipes
@@ -16,10 +18,10 @@ from common.recipes.shelf import RecipeShelf
 from model_layer.deployments import load_deployments
 from model_layer.lease import Lease
 from model_layer.provider import FinishReason, ModelAnswer, ModelRequest
-from model_layer.settling import BROKEN
+from model_layer.settling import BROKEN, NOT_CALLED
 from model_layer.stage import ModelStage
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import USD, asking, make_ledger, put_budget, submitted
+from tests.integration.persistence.examples import USD, asking, make_ledger, put_budget, store, submitted
 
 pytestmark = pytest.mark.stack
 
@@ -37,12 +39,15 @@ class Answering:
 
     def __init__(self, bug: Exception | None = None) -> None:
         self.calls = 0
+        self.waits: asyncio.Event | None = None
         self._bug = bug
 
     async def call(self, request: ModelRequest) -> ModelAnswer:
         self.calls += 1
         if self._bug is not None:
             raise self._bug
+        if self.waits is not None:
+            await self.waits.wait()
         return ModelAnswer("{}", FinishReason.STOP, "one", None, "r-1", b"{}", 1.0)
 
     def decode_stored(self, raw: bytes) -> ModelAnswer:
@@ -91,13 +96,13 @@ def made_stage(folder: Path, ledger: Ledger, provider: Answering, clock: Callabl
     )
 
 
-def delivery(job: NewJob) -> Delivery:
+def delivery(job: NewJob, attempt: int = 1) -> Delivery:
     recipe = load_catalogue([shipped_recipes()]).list()[0]
     prompt = Prompt(
         tenant_id=job.tenant_id,
         job_id=job.job_id,
         step=recipe.manifest.step[0].id,
-        attempt=1,
+        attempt=attempt,
         lane=Lane.STANDARD,
         recipe=f"{recipe.name}@{recipe.version}",
         recipe_hash=recipe.content_hash,
@@ -151,6 +156,81 @@ async def test_p3_a_worker_that_slept_before_its_call_makes_it_if_nobody_took_ov
     assert provider.calls == 1
     assert isinstance(outcome, Forward)
     assert await pool.fetchval("select array_agg(state) from attempts") == [1]
+
+
+async def test_p4_a_reservation_of_a_job_that_was_cancelled_before_its_call_is_given_back(
+    pool: Pool, tmp_path: Path
+) -> None:
+    # Given a worker that is stopped between its reservation and its call, past its lease
+    budget = await put_budget(pool, 100 * USD)
+    (job,) = await submitted(pool)
+
+    async def cancelled() -> None:
+        await store(pool).cancel(job.tenant_id, job.job_id)
+
+    slept = Sleeper(await make_ledger(pool), cancelled)
+    provider = Answering()
+    # When it wakes up and the job is cancelled
+    outcome = await made_stage(tmp_path, slept, provider, lambda: slept.seconds).handle_one(delivery(job))
+    # Then no call is made, and no money stays reserved for one
+    assert isinstance(outcome, Done)
+    assert provider.calls == 0
+    await expect_given_back(pool, budget.budget_id)
+
+
+async def test_p4_a_reservation_whose_answer_was_lost_is_given_back_if_the_job_has_ended(
+    pool: Pool, tmp_path: Path
+) -> None:
+    # Given a reservation that was committed before its line broke, and a job that was cancelled meanwhile
+    budget = await put_budget(pool, 100 * USD)
+    (job,) = await submitted(pool)
+
+    async def line_breaks() -> None:
+        await store(pool).cancel(job.tenant_id, job.job_id)
+        raise DatabaseUnavailable("the line broke")
+
+    provider = Answering()
+    stage = made_stage(tmp_path, Sleeper(await make_ledger(pool), line_breaks), provider, lambda: 0.0)
+    with pytest.raises(DatabaseUnavailable):
+        await stage.handle_one(delivery(job))
+    assert await pool.fetchval("select array_agg(state) from attempts") == [0]
+    # When its message is handed in again
+    outcome = await stage.handle_one(delivery(job))
+    # Then it is given back
+    assert isinstance(outcome, Done)
+    assert provider.calls == 0
+    await expect_given_back(pool, budget.budget_id)
+
+
+async def expect_given_back(pool: Pool, budget_id: int) -> None:
+    (row,) = await pool.fetch("select state, error_code, cost_nanos from attempts")
+    assert tuple(row) == (2, NOT_CALLED, 0)
+    (money,) = await pool.fetch("select reserved_nanos, settled_nanos from budgets where id = $1", budget_id)
+    assert tuple(money) == (0, 0)
+
+
+async def test_p4_a_call_under_way_is_not_given_back_when_its_message_comes_again_after_a_cancel(
+    pool: Pool, tmp_path: Path
+) -> None:
+    # Given a call under way as second attempt, for the worker of the first died, and a job that is cancelled
+    (job,) = await submitted(pool)
+    dead = await make_ledger(pool)
+    await dead.reserve([asked_elsewhere(job)])
+    await pool.execute("update workers set lease_until = now() - interval '1 second'")
+    provider = Answering()
+    stage = made_stage(tmp_path, await make_ledger(pool), provider, lambda: 0.0)
+    provider.waits = asyncio.Event()
+    calling = asyncio.create_task(stage.handle_one(delivery(job)))
+    while not provider.calls:
+        await asyncio.sleep(0.01)
+    await store(pool).cancel(job.tenant_id, job.job_id)
+    # When another message of the same step comes by, which asks for that very attempt
+    twin = await stage.handle_one(delivery(job, attempt=2))
+    # Then it leaves the call alone, which is recorded and charged
+    assert isinstance(twin, Done)
+    provider.waits.set()
+    assert isinstance(await calling, Forward)
+    assert await pool.fetchval("select array_agg(state order by attempt) from attempts") == [3, 1]
 
 
 async def test_p3_a_call_that_breaks_off_by_a_bug_is_charged_whole_and_not_made_again_by_a_replay(
