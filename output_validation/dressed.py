@@ -17,6 +17,8 @@ _QUOTED_LINES: Final = re.compile(r"(?:^\ufeff?[ \t]{0,3}>[^\n]*(?:\n|\Z))+", re
 _QUOTE_MARK: Final = re.compile(r"^(\ufeff?[ \t]{0,3})>", re.MULTILINE)
 _STRING_OR_BRACES: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|\{+|\}+')
 _FIRST_DOUBLED: Final = re.compile(r'\{\{\s*"')
+_FENCE_LINE: Final = re.compile(r"(?:`{3,}|~{3,})[^\n]*")
+_WORD: Final = re.compile(r"\w")
 _HALF: Final = {"{": "{ ", "}": " }"}
 _CDATA: Final = re.compile(r"<!\[CDATA\[|\]\]>")
 
@@ -38,17 +40,22 @@ def undressed(text: str) -> Iterator[Undressed]:
 
 
 def _without_quote_marks(text: str) -> Undressed | None:
-    """Take the > off each line of the one quoted block that holds brackets or a fence."""
+    """Take the > off each line of the one quoted block that holds brackets or a fence, and ends the answer.
+
+    What an answer goes on to speak of is a quotation of somebody else's words.
+    """
     blocks = list(islice((each for each in _QUOTED_LINES.finditer(text) if _OPENER.search(each.group())), 2))
     if len(blocks) != 1:
         return None
     start, end = blocks[0].span()
+    if text[end:].strip():
+        return None
     plain = _QUOTE_MARK.sub(r"\1 ", blocks[0].group())
     return Undressed(text[:start] + plain + text[end:], Span(start, end), RepairKind.BLOCK_QUOTE_REMOVED)
 
 
 def _without_doubled_braces(text: str) -> Undressed | None:
-    """Halve the braces of an answer that doubles them all, as templates do. A string with braces leaves it in doubt."""
+    """Halve the braces of an answer that is all in doubled ones, as templates are. Strings with braces are in doubt."""
     first = _FIRST_DOUBLED.search(text)
     if first is None:
         return None
@@ -64,6 +71,9 @@ def _without_doubled_braces(text: str) -> Undressed | None:
             return None
         parts += (text[position : token.start()], _HALF[braces[0]] * (len(braces) // 2))
         position = end = token.end()
+    if _WORD.search(_FENCE_LINE.sub("", text[: first.start()] + text[end:])):
+        # Words beside it speak of a template.
+        return None
     return Undressed("".join((*parts, text[position:])), Span(first.start(), end), RepairKind.BRACES_HALVED)
 
 
