@@ -187,7 +187,7 @@ attempts = Table(
     Column("verdict", SmallInteger),
     Column("violations", JSONB),
     Column("extraction", JSONB),
-    Column("started_at", _TIME, nullable=False, server_default=_NOW),
+    Column("started_at", _TIME, nullable=False, server_default=text("clock_timestamp()")),
     Column("ended_at", _TIME),
     PrimaryKeyConstraint("job_id", "step", "item", "attempt", name="attempts_pkey"),
     # Finds what dead workers left behind. Block ranges cost an insert nothing, and updates stay HOT.

@@ -10,7 +10,16 @@ from common.pipeline import Topic
 from common.ports import Outcome, ParkedMessage, ReserveKind
 from persistence.postgres import budgets
 from persistence.postgres.pool import Connection, Pool
-from tests.integration.persistence.examples import USD, answered, asking, make_ledger, reference, store, submitted
+from tests.integration.persistence.examples import (
+    USD,
+    answered,
+    asking,
+    make_ledger,
+    put_budget,
+    reference,
+    store,
+    submitted,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -90,6 +99,24 @@ async def test_p4_a_budget_made_while_others_are_locked_is_not_written_over(
     # Then it is left to those who lock it
     assert granted.kind is ReserveKind.GRANTED
     assert await pool.fetchval("select reserved_nanos from budgets where scope = 'tenant'") == 7
+
+
+async def test_p4_an_attempt_starts_when_it_is_granted_not_when_it_began_to_wait(pool: Pool) -> None:
+    # Given a reservation that waits for the row of an empty budget, which somebody is about to fill
+    budget = await put_budget(pool, 0)
+    [job] = await submitted(pool)
+    ledger = await make_ledger(pool)
+    async with pool.acquire() as operator, operator.transaction():
+        await operator.execute("update budgets set limit_nanos = $2 where id = $1", budget.budget_id, 10 * USD)
+        waiting = asyncio.create_task(ledger.reserve([asking(job, USD)]))
+        while not await pool.fetchval("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"):
+            await asyncio.sleep(0.01)
+        filled_at = await operator.fetchval("select clock_timestamp()")
+    # When the money is there
+    [granted] = await waiting
+    # Then that is when the attempt starts: nothing starts while nothing is left to spend
+    assert granted.kind is ReserveKind.GRANTED
+    assert await pool.fetchval("select started_at from attempts") > filled_at
 
 
 async def test_a_late_answer_settles_the_unknown_row(pool: Pool) -> None:
