@@ -23,8 +23,8 @@ _LOCK = "select * from jobs where id = any($1) and tenant_id = $2 order by id fo
 # What is in flight counts whole until it settles.
 _END = """
 update jobs j set state = $2, paused = false, hold_reason = null, revision = j.revision + 1,
-       event_seq = j.event_seq + 1, failure_code = $3, failure_detail = $4, finished_at = now(), attempts = t.attempts,
-       cost_nanos = t.cost, input_tokens = t.input, output_tokens = t.output
+       event_seq = j.event_seq + 1, failure_code = $3, failure_detail = $4, finished_at = clock_timestamp(),
+       attempts = t.attempts, cost_nanos = t.cost, input_tokens = t.input, output_tokens = t.output
   from (select i.id, count(a.job_id) as attempts,
                coalesce(sum(coalesce(a.cost_nanos, a.reserved_nanos)), 0)::bigint as cost,
                coalesce(sum(a.input_tokens), 0)::bigint as input, coalesce(sum(a.output_tokens), 0)::bigint as output
@@ -38,11 +38,6 @@ select s.job_id, s.step, s.item, coalesce(max(a.attempt), 0) + 1 as next
   from steps s left join attempts a on a.job_id = s.job_id and a.step = s.step and a.item = s.item
    and a.job_id = any($1)
  where s.job_id = any($1) group by s.job_id, s.step, s.item
-"""
-# Rows that the relay has in its hands travel on, and meet the job's new state at the ledger.
-_UNQUEUE = """
-delete from outbox where id = any(array(
-  select id from outbox where id = any($1) and lane < 4 order by id for update skip locked))
 """
 _SET_ASIDE = """
 with taken as (
@@ -134,7 +129,7 @@ async def _end(
     code, detail = (failure.code, failure.detail) if failure else (None, None)
     await lent.execute(_END, ids, int(state), code, detail)
     await lent.execute(_END_STEPS, ids)
-    await lent.execute(_UNQUEUE, messages)
+    await holds.unqueue(lent, messages)
     kind = EventType.EXPIRED if state is JobState.EXPIRED else EventType.CANCELLED
     now = datetime.now(UTC)
     await insert_public(lent, [event_row(job, kind, failure, now, records.source, records.shards) for job in jobs])

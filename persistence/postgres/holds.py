@@ -64,6 +64,12 @@ update outbox o set reason = null,
  where o.id = f.message_id and o.id = any(array(select message_id from freed)) and o.not_before = 'infinity'
 """
 
+# Rows that the relay has in its hands travel on, and meet the job's new state at the ledger.
+_UNQUEUE = """
+delete from outbox where id = any(array(
+  select id from outbox where id = any($1) and lane < 4 order by id for update skip locked))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -158,6 +164,11 @@ async def resume(lent: Connection, job_ids: Sequence[UUID]) -> None:
 
 
 async def end_holds(lent: Connection, job_ids: Sequence[UUID]) -> list[UUID]:
-    """Forget the holds of jobs that end now; return the ids of their messages."""
+    """Forget the holds of jobs that end now; return the ids of their messages, which nothing would ever release."""
     rows = await lent.fetch("delete from holds where job_id = any($1) returning message_id", job_ids)
     return [row["message_id"] for row in rows]
+
+
+async def unqueue(lent: Connection, message_ids: Sequence[UUID]) -> None:
+    """Delete messages of jobs that end now from the outbox; the jobs are locked."""
+    await lent.execute(_UNQUEUE, message_ids)

@@ -9,7 +9,7 @@ from common.failpoint import failpoint
 from common.pipeline import Topic
 from common.ports import ParkedMessage
 from persistence.planner import Ending, LedgerRow, Plan
-from persistence.postgres.holds import Hold, end_holds, hold
+from persistence.postgres.holds import Hold, end_holds, hold, unqueue
 from persistence.postgres.parking import park_messages
 from persistence.postgres.pool import Connection, Pool, transaction
 from persistence.postgres.records import JobRow, public_columns
@@ -41,7 +41,7 @@ steps_done as (
 jobs_done as (
   update jobs j set state = e.state, revision = j.revision + 1, event_seq = j.event_seq + e.events,
          hold_reason = null, failure_code = e.code, failure_detail = e.detail, attempts = e.attempts,
-         cost_nanos = e.cost, input_tokens = e.input, output_tokens = e.output, finished_at = now()
+         cost_nanos = e.cost, input_tokens = e.input, output_tokens = e.output, finished_at = clock_timestamp()
     from ending e where j.id = e.job and j.id = any($1))
 insert into outbox (id, shard, lane, tenant_id, topic, job_id, body, headers, traceparent)
 select * from unnest($17::uuid[], $18::smallint[], $19::smallint[], $20::text[], $21::smallint[], $22::uuid[],
@@ -83,7 +83,7 @@ class PostgresResults:
             if made.endings:
                 # Seldom: only what ends while its own message, or another, is set aside.
                 if held := [e.job.job_id for e in made.endings if e.job.held]:
-                    await end_holds(lent, held)
+                    await unqueue(lent, await end_holds(lent, held))
                 await lent.execute(_FINISH, *_ending_columns(made.endings), *public_columns(made.records))
                 failpoint("writer.before_commit")
         return made

@@ -1,15 +1,24 @@
-"""P8 at the writer: nothing of a paused job is published; resuming publishes it."""
+"""Jobs on hold at the writer: nothing of a paused one is published (P8), nothing of an ended one stays behind."""
 
 import pytest
 
 from common.contracts import Verdict, VerdictKind
 from common.kafka.consumer import Delivery
 from common.pipeline import Topic
-from common.ports import NewJob
+from common.ports import NewJob, ReserveKind
 from persistence.postgres.job_control import PostgresJobControl
 from persistence.postgres.pool import Pool
 from persistence.writer import Writer
-from tests.integration.persistence.examples import answered, asking, control, make_ledger, reference, store, submitted
+from tests.integration.persistence.examples import (
+    answered,
+    asking,
+    control,
+    make_ledger,
+    put_budget,
+    reference,
+    store,
+    submitted,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -64,3 +73,22 @@ async def test_p8_a_verdict_that_asks_again_goes_on_to_the_ledger_which_holds_it
     [decision] = await (await make_ledger(pool)).reserve([asking(job, attempt=2)])
     assert (decision.kind.value, decision.reason) == ("held", "paused")
     assert await pool.fetchval("select count(*) from attempts") == 1
+
+
+async def test_a_job_that_ends_by_a_late_answer_leaves_no_message_on_hold(pool: Pool) -> None:
+    # Given a call whose worker seems dead, and its message at another worker, on hold for want of money
+    [job] = await submitted(pool)
+    slow = await make_ledger(pool, lease_s=0.0)
+    await slow.reserve([asking(job)])
+    await put_budget(pool, 0)
+    [decision] = await (await make_ledger(pool)).reserve([asking(job)])
+    assert decision.kind is ReserveKind.HELD
+    # When the first worker's answer comes after all, and ends the job
+    await slow.settle([answered(job, 7)])
+    await Writer(pool, None, source="test", shards=1).handle(verdict(job))
+    # Then nothing waits for money that would never be spent
+    view = await store(pool).job("default", job.job_id)
+    assert view is not None
+    assert view.state == "succeeded"
+    assert await pool.fetchval("select count(*) from holds") == 0
+    assert await pool.fetchval("select count(*) from outbox where lane < 4 and not_before = 'infinity'") == 0
