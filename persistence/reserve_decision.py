@@ -1,7 +1,7 @@
 """The reserve decision, pure: what the ledger answers to each reservation, given what was read under locks.
 
 Items are decided in order; what one is granted counts against the next. The fast path in Postgres
-(``reserve_try_2``) accepts exactly the batches that this accepts whole.
+(``reserve_try_3``) accepts exactly the batches that this accepts whole.
 """
 
 from collections.abc import Iterable, Mapping

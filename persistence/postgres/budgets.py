@@ -32,7 +32,7 @@ with t as materialized (select clock_timestamp() as at)
 select b.id, b.tenant_id, b.scope, b.scope_key, b.time_window, b.limit_nanos, b.reserved_nanos, t.at, b.created_at,
        case when b.window_start < budget_window_1(b.time_window, t.at) then 0 else b.settled_nanos end as settled_nanos
 """
-_FACTS = f"{_PRESENT} from budgets b, t where {_MEANT}"
+_FACTS = f"{_PRESENT} from t left join budgets b on {_MEANT}"
 _SHOWN = f"""
 {_PRESENT}, (select count(*) from holds h where h.budget_id = b.id and h.released_at is null) as held_jobs
   from budgets b, t
@@ -87,8 +87,8 @@ async def lock_budgets(lent: Connection, scopes: Collection[Scope], ids: Collect
 
 async def present_budgets(
     lent: Connection, scopes: Collection[Scope], ids: Collection[int]
-) -> tuple[list[BudgetFacts], datetime | None]:
-    """Return budgets in their present windows, and the time that decides which those are."""
+) -> tuple[list[BudgetFacts], datetime]:
+    """Return budgets in their present windows, and the time that decides which those are: now, behind all locks."""
     rows = await lent.fetch(_FACTS, *_columns(scopes), sorted(ids))
     facts = [
         BudgetFacts(
@@ -103,8 +103,9 @@ async def present_budgets(
             ends_at=window_end(Window(row["time_window"]), row["at"]),
         )
         for row in rows
+        if row["id"] is not None
     ]
-    return facts, rows[0]["at"] if rows else None
+    return facts, rows[0]["at"]
 
 
 async def write_budgets(lent: Connection, budgets: Sequence[BudgetFacts], at: datetime) -> None:

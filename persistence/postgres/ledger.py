@@ -1,6 +1,6 @@
 """The ledger: reserve before the call, settle after it, each one short transaction a micro-batch.
 
-The fast path is one statement, all or nothing (``reserve_try_2``, ``settle_2``); a batch that does not fit
+The fast path is one statement, all or nothing (``reserve_try_3``, ``settle_2``); a batch that does not fit
 whole goes through the item-by-item decision under the same locks. Lock order: jobs, attempts, budgets, each in
 id order. The lease belongs to this worker incarnation: one row, renewed in Postgres time.
 """
@@ -34,7 +34,7 @@ from persistence.reserve_decision import (
 )
 
 _TRY = (
-    "select reserve_try_2($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::uuid[],"
+    "select reserve_try_3($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::uuid[],"
     " $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::text[],"
     " $16::bigint[], $17::uuid)"
 )
@@ -49,7 +49,7 @@ _RENEW = (
     " on conflict (id) do update set lease_until = excluded.lease_until"
 )
 _JOBS = (
-    "select id, state, paused, hold_reason is not null as held, coalesce(deadline < now(), false) as expired"
+    "select id, state, paused, hold_reason is not null as held, deadline"
     " from jobs where id = any($1) order by id for no key update"
 )
 _ATTEMPTS = (
@@ -61,14 +61,15 @@ _ATTEMPTS = (
 )
 _ABANDON = (
     "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6,"
-    " ended_at = coalesce($7, clock_timestamp())"
+    " ended_at = $7"
     " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) k(job, step, item, attempt)"
     " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
     " and a.job_id = any($1) and attempt_may_1(a.state, $5)"
 )
 _GRANT = (
     "insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,"
-    " prompt_hash, reserved_nanos, budget_ids) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    " prompt_hash, reserved_nanos, budget_ids, started_at)"
+    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 )
 _DEADLOCK_TRIES = 5
 
@@ -161,19 +162,17 @@ class PostgresLedger:
             charged = {b for rows in attempts.values() for row in rows.values() for b in row.budget_ids}
             locked = await lock_budgets(lent, scopes, charged)
             budgets, at = await present_budgets(lent, (), locked)
-            facts = {
-                row["id"]: JobFacts(JobState(row["state"]), row["expired"], row["held"], row["paused"]) for row in jobs
-            }
+            facts = {row["id"]: _job_facts(row, at) for row in jobs}
             decided = decide(items, facts, attempts, budgets, self._worker)
             await self._write(lent, decided, at)
-            if at is not None and (decided.granted or decided.abandoned):
+            if decided.granted or decided.abandoned:
                 await write_budgets(lent, budgets, at)
         if decided.held:
             async with connection(self._pool) as lent:
                 await notify(lent, {PUBLIC_TOKEN})
         return decided.decisions
 
-    async def _write(self, lent: Connection, decided: Decided, at: datetime | None) -> None:
+    async def _write(self, lent: Connection, decided: Decided, at: datetime) -> None:
         if decided.abandoned:
             await lent.execute(
                 _ABANDON,
@@ -186,7 +185,7 @@ class PostgresLedger:
                 at,
             )
         if decided.granted:
-            await lent.executemany(_GRANT, [self._granted(*granted) for granted in decided.granted])
+            await lent.executemany(_GRANT, [(*self._granted(*granted), at) for granted in decided.granted])
         if decided.released:
             await arrived(lent, {(i.ref.job_id, i.ref.message_id("prompts")) for i in decided.released})
         await self._hold(lent, decided)
@@ -267,6 +266,11 @@ def _settle_columns(items: Sequence[Settlement]) -> tuple[list[object], ...]:
         [i.latency_ms for i in items],
         [i.outcome.name != "ANSWERED" and i.retry is None for i in items],
     )
+
+
+def _job_facts(row: asyncpg.Record, at: datetime) -> JobFacts:
+    expired = row["deadline"] is not None and row["deadline"] < at
+    return JobFacts(JobState(row["state"]), expired, row["held"], row["paused"])
 
 
 def _attempts_by_key(rows: Sequence[asyncpg.Record]) -> dict[AttemptKey, dict[int, AttemptFacts]]:

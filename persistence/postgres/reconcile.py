@@ -228,8 +228,6 @@ async def give_up(pool: Pool, attempts: Sequence[AttemptRef], *, dead_s: float) 
                 if (budget := by_id.get(budget_id)) is not None:
                     budget.reserved_nanos -= row["reserved_nanos"]
                     budget.settled_nanos += row["reserved_nanos"]
-        if at is None:
-            at = await lent.fetchval("select clock_timestamp()")
         refs = [(r["job_id"], r["step"], r["item"], r["attempt"]) for r in rows]
         await lent.execute(_GIVE_UP, *_columns(refs), int(AttemptState.UNKNOWN), LEASE_EXPIRED, at)
         if budgets:

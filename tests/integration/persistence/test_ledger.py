@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from common.pipeline import Topic
-from common.ports import Outcome, ParkedMessage, ReserveKind
+from common.ports import Outcome, ParkedMessage, ReserveKind, Submission
 from persistence.postgres import budgets
 from persistence.postgres.pool import Connection, Pool
 from tests.integration.persistence.examples import (
@@ -15,6 +15,7 @@ from tests.integration.persistence.examples import (
     answered,
     asking,
     make_ledger,
+    new_job,
     put_budget,
     reference,
     store,
@@ -117,6 +118,26 @@ async def test_p4_an_attempt_starts_when_it_is_granted_not_when_it_began_to_wait
     # Then that is when the attempt starts: nothing starts while nothing is left to spend
     assert granted.kind is ReserveKind.GRANTED
     assert await pool.fetchval("select started_at from attempts") > filled_at
+
+
+@pytest.mark.parametrize("table", ["jobs", "budgets"])
+async def test_p8_a_reservation_that_waits_past_the_deadline_is_too_late(pool: Pool, table: str) -> None:
+    # Given a job with a deadline, and somebody who keeps a row that its reservation needs
+    await put_budget(pool, 10 * USD)
+    deadline = await pool.fetchval("select clock_timestamp() + interval '500 milliseconds'")
+    job = replace(new_job(), deadline=deadline)
+    await store(pool).submit([Submission((job,))])
+    ledger = await make_ledger(pool)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute(f"select 1 from {table} for update")
+        waiting = asyncio.create_task(ledger.reserve([asking(job, USD)]))
+        # When the row is free again only after the deadline
+        while await other.fetchval("select clock_timestamp() <= $1", deadline):
+            await asyncio.sleep(0.02)
+    # Then no call starts
+    [decision] = await waiting
+    assert decision.kind is ReserveKind.EXPIRED
+    assert await pool.fetchval("select count(*) from attempts") == 0
 
 
 async def test_a_late_answer_settles_the_unknown_row(pool: Pool) -> None:
