@@ -18,7 +18,6 @@ from common.schema.strict_json import has_long_numbers, without_doubt
 from output_validation.bare import judge_bare_word
 from output_validation.candidates import END_MARK, Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
-from output_validation.dressed import Undressed, undressed
 from output_validation.extraction import (
     LOSSLESS,
     Candidate,
@@ -31,11 +30,12 @@ from output_validation.extraction import (
     confidence_of,
 )
 from output_validation.judge import Judged, judge_region, judge_text, judge_value
+from output_validation.markup import PlainText, without_markup
 from output_validation.numbers import inexact_numbers
 
 MAX_TEXT_CHARS: Final = 8 << 20
 _LONGEST_LEAD: Final = 200
-_MAY_HOLD_DRESS: Final = frozenset({RepairKind.QUOTES_REPLACED, RepairKind.VALUE_QUOTED, RepairKind.CONTROL_ESCAPED})
+_MAY_HOLD_MARKUP: Final = frozenset({RepairKind.QUOTES_REPLACED, RepairKind.VALUE_QUOTED, RepairKind.CONTROL_ESCAPED})
 _KEY_BEFORE: Final = re.compile(r"""(?:"|(?<![\w'])'[\w $-]{1,60}')\s*(?::|=>)\s*"?\s*$""")
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
 _OPENER: Final = re.compile(r"[\[{]")
@@ -72,7 +72,7 @@ def extract(text: str, schema: dict[str, Any] | CompiledSchema | None, *, policy
             return choose(text, read("", policy.max_depth), [whole], compiled, policy)
     found = _found(text, compiled, policy)
     if not found.ok:
-        others = (_found_undressed(each, compiled, policy) for each in undressed(text))
+        others = (_found_without_markup(each, compiled, policy) for each in without_markup(text))
         found = next((other for other in others if other is not None), found)
     if found.ok and found.chosen is not None:
         chosen = found.candidates[found.chosen]
@@ -91,12 +91,12 @@ def _found(text: str, schema: CompiledSchema | None, policy: Policy) -> Extracti
     return found
 
 
-def _found_undressed(plain: Undressed, schema: CompiledSchema | None, policy: Policy) -> Extraction | None:
-    """Return what an answer holds whose value was dressed, if that is all it holds."""
+def _found_without_markup(plain: PlainText, schema: CompiledSchema | None, policy: Policy) -> Extraction | None:
+    """Return what an answer holds whose value was in markup, if that is all it holds."""
     found = _found(plain.text, schema, policy)
     inside = all(plain.span.start <= each.start and each.end <= plain.span.end for each in found.candidates)
-    # A string in other quotes, or over several lines, may have lost something of its own with the dress.
-    touched = any(repair.kind in _MAY_HOLD_DRESS for repair in found.repairs)
+    # A string in other quotes, or over several lines, may have lost something of its own with the markup.
+    touched = any(repair.kind in _MAY_HOLD_MARKUP for repair in found.repairs)
     if not (found.ok and inside and plain.kind in policy.allowed) or touched:
         return None
     repairs = (Repair(plain.kind, plain.span.start, plain.span.end), *found.repairs)

@@ -1,6 +1,7 @@
-"""Takes off what some answers put on each line or bracket of their value: quote marks, doubled braces, CDATA. Pure.
+"""Takes off markup that some answers put on each line or bracket of their value: quote marks, doubled braces, CDATA.
 
-Only what cannot be read as it stands is looked at so. What is taken off is blanked: offsets stay those of the text.
+Pure. Only what cannot be read as it stands is looked at so. What is taken off is blanked, so offsets stay those of the
+text.
 """
 
 import re
@@ -17,14 +18,14 @@ _QUOTED_LINES: Final = re.compile(r"(?:^\ufeff?[ \t]{0,3}>[^\n]*(?:\n|\Z))+", re
 _QUOTE_MARK: Final = re.compile(r"^(\ufeff?[ \t]{0,3})>", re.MULTILINE)
 _STRING_OR_BRACES: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|\{+|\}+')
 _FIRST_DOUBLED: Final = re.compile(r'\{\{\s*"')
-_FENCE_LINE: Final = re.compile(r"(?:`{3,}|~{3,})[^\n]*")
+_FENCE: Final = re.compile(r"(?:`{3,}|~{3,})[^\n]*")
 _WORD: Final = re.compile(r"\w")
 _HALF: Final = {"{": "{ ", "}": " }"}
 _CDATA: Final = re.compile(r"<!\[CDATA\[|\]\]>")
 
 
 @dataclass(frozen=True, slots=True)
-class Undressed:
+class PlainText:
     """The text, as long as it was, and what was taken off which part of it."""
 
     text: str
@@ -32,14 +33,14 @@ class Undressed:
     kind: RepairKind
 
 
-def undressed(text: str) -> Iterator[Undressed]:
-    """Yield the text without each of these dresses that it wears."""
+def without_markup(text: str) -> Iterator[PlainText]:
+    """Yield the text without each kind of markup that it has."""
     for takes_off in (_without_quote_marks, _without_doubled_braces, _without_cdata):
         if (found := takes_off(text)) is not None:
             yield found
 
 
-def _without_quote_marks(text: str) -> Undressed | None:
+def _without_quote_marks(text: str) -> PlainText | None:
     """Take the > off each line of the one quoted block that holds brackets or a fence, and ends the answer.
 
     What an answer goes on to speak of is a quotation of somebody else's words.
@@ -51,10 +52,10 @@ def _without_quote_marks(text: str) -> Undressed | None:
     if text[end:].strip():
         return None
     plain = _QUOTE_MARK.sub(r"\1 ", blocks[0].group())
-    return Undressed(text[:start] + plain + text[end:], Span(start, end), RepairKind.BLOCK_QUOTE_REMOVED)
+    return PlainText(text[:start] + plain + text[end:], Span(start, end), RepairKind.BLOCK_QUOTE_REMOVED)
 
 
-def _without_doubled_braces(text: str) -> Undressed | None:
+def _without_doubled_braces(text: str) -> PlainText | None:
     """Halve the braces of an answer that is all in doubled ones, as templates are. Strings with braces are in doubt."""
     first = _FIRST_DOUBLED.search(text)
     if first is None:
@@ -71,16 +72,16 @@ def _without_doubled_braces(text: str) -> Undressed | None:
             return None
         parts += (text[position : token.start()], _HALF[braces[0]] * (len(braces) // 2))
         position = end = token.end()
-    if _WORD.search(_FENCE_LINE.sub("", text[: first.start()] + text[end:])):
+    if _WORD.search(_FENCE.sub("", text[: first.start()] + text[end:])):
         # Words beside it speak of a template.
         return None
-    return Undressed("".join((*parts, text[position:])), Span(first.start(), end), RepairKind.BRACES_HALVED)
+    return PlainText("".join((*parts, text[position:])), Span(first.start(), end), RepairKind.BRACES_HALVED)
 
 
-def _without_cdata(text: str) -> Undressed | None:
+def _without_cdata(text: str) -> PlainText | None:
     """Blank the marks of the one CDATA section."""
     marks = list(islice(_CDATA.finditer(text), 3))
     if [mark.group()[0] for mark in marks] != ["<", "]"]:
         return None
     plain = _CDATA.sub(lambda mark: " " * len(mark.group()), text)
-    return Undressed(plain, Span(marks[0].start(), marks[1].end()), RepairKind.PROSE_SET_ASIDE)
+    return PlainText(plain, Span(marks[0].start(), marks[1].end()), RepairKind.PROSE_SET_ASIDE)

@@ -1,4 +1,4 @@
-"""Quote marks, doubled braces and CDATA come off where they dress the whole value, and only there."""
+"""Quote marks, doubled braces and CDATA come off where they are around the whole value, and only there."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ SCHEMA: dict[str, Any] = {
         ('\ufeff> {\n> "n": 1\n> }', {"n": 1}, ["block-quote-removed", "bom-removed"]),
     ],
 )
-def test_what_dresses_the_value_comes_off_and_is_named(text: str, value: object, kinds: list[str]) -> None:
+def test_markup_around_the_value_comes_off_and_is_named(text: str, value: object, kinds: list[str]) -> None:
     extraction = extract(text, SCHEMA)
 
     assert extraction.ok, extraction.reason
