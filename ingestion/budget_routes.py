@@ -73,7 +73,7 @@ async def put_budget(request: Request, services: Bound, principal: OperatorKey) 
     if view is None and body.scope is BudgetScope.BATCH:
         raise refuse("not_found", f"The tenant {named.tenant_id} has no batch with this id.")
     if view is None:
-        raise refuse("not_found", "There is no such job, or it was submitted without a budget.")
+        raise refuse("not_found", "There is no such job, it was submitted without a budget, or its budget was removed.")
     return json_answer(views.budget(view))
 
 

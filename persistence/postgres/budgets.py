@@ -145,7 +145,7 @@ class PostgresBudgets:
         return [_view(row) for row in rows]
 
     async def put(self, key: BudgetKey, limit_nanos: int) -> BudgetView | None:
-        """Set a limit; what is settled and reserved stays. None: no such batch, or a job submitted without a budget.
+        """Set a limit; what is settled and reserved stays. None: no such batch, or a job that has no budget.
 
         Calls look for a budget of their job only if it was submitted with one. A limit of a batch that its tenant
         does not have would limit nothing, and ids are ours: whoever names one that is not there has mistaken it.
