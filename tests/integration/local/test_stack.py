@@ -15,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -95,13 +96,17 @@ async def test_the_state_folder_is_closed_to_others(stack: Stack) -> None:
 
 
 async def test_no_jvm_leaves_sockets_or_counters_behind(stack: Stack) -> None:
-    pids = {str(pid) for name in stack.names for pid in family(stack.pid(name) or 0)}
+    jvms = [pid for name in ("kafka", "elasticsearch") if (pid := stack.pid(name)) is not None]
+    started = {str(pid): psutil.Process(pid).create_time() for jvm in jvms for pid in family(jvm)}
     temporary = Path(tempfile.gettempdir())
 
-    attached = {path.name.removeprefix(".java_pid") for path in temporary.glob(".java_pid*")}
-    counted = {path.name for path in temporary.glob("hsperfdata_*/*")}
+    files = [*temporary.glob(".java_pid*"), *temporary.glob("hsperfdata_*/*")]
 
-    assert not pids & (attached | counted)
+    assert len(jvms) == 2
+    theirs = {path: started[own] for path in files if (own := path.name.removeprefix(".java_pid")) in started}
+    # An older file was left by another process, which had that number before.
+    left = [path for path, at in theirs.items() if path.lstat().st_mtime >= at]
+    assert not left
 
 
 async def test_a_restart_keeps_data_ports_and_passwords(state_dir: Path) -> None:
