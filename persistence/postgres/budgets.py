@@ -26,6 +26,13 @@ b.id = any(array(
    where b2.tenant_id = any($1) and b2.scope = any($2) and b2.scope_key = any($3)) || $4::bigint[])
 """
 _LOCK = f"select b.id from budgets b where {_MEANT} order by b.id for no key update of b"  # noqa: S608 - constants
+# Asked behind the locks and after the clock: the snapshot of a statement that waits is from before its wait.
+_OTHERS = """
+select exists (
+  select 1 from budgets b join unnest($1::text[], $2::text[], $3::text[]) x(tenant, scope, key)
+      on b.tenant_id = x.tenant and b.scope = x.scope and b.scope_key = x.key
+   where b.tenant_id = any($1) and b.scope = any($2) and b.scope_key = any($3) and b.id <> all($4::bigint[]))
+"""
 # One time for all of them: two windows must not disagree about the day.
 _PRESENT = """
 with t as materialized (select clock_timestamp() as at)
@@ -69,7 +76,9 @@ _PUTS = {BudgetScope.BATCH: _PUT_OF_BATCH, BudgetScope.JOB: _PUT_OF_JOB}
 _REMOVE = """
 delete from budgets where tenant_id = $1 and scope = $2 and scope_key = $3 and time_window = $4 returning id
 """
-# Before the budget: jobs are locked first, everywhere.
+# Before the budget: jobs are locked first, everywhere, and in a statement of its own, for the next one must see what
+# was committed while this one waited.
+_LOCK_JOB = "select 1 from jobs where id = $2::text::uuid and tenant_id = $1 for no key update"
 _SHOW_ON_JOB = """
 update jobs set budget_nanos = $5 where id = $3::text::uuid and tenant_id = $1
    and exists (select 1 from budgets
@@ -77,12 +86,18 @@ update jobs set budget_nanos = $5 where id = $3::text::uuid and tenant_id = $1
 """
 
 
-async def lock_budgets(lent: Connection, scopes: Collection[Scope], ids: Collection[int]) -> list[int]:
-    """Lock the budgets of these scopes, and those of these ids, in id order; return which those are.
+async def locked_budgets(
+    lent: Connection, scopes: Collection[Scope], ids: Collection[int]
+) -> tuple[list[BudgetFacts], datetime]:
+    """Lock the budgets of these scopes, and those of these ids, in id order; return them, and the time now.
 
-    Read and write only these: another that comes meanwhile is not locked.
+    None that was made before that time is missing: one that came while this waited for the others is locked too.
     """
-    return [row["id"] for row in await lent.fetch(_LOCK, *_columns(scopes), sorted(ids))]
+    while True:
+        locked = [row["id"] for row in await lent.fetch(_LOCK, *_columns(scopes), sorted(ids))]
+        budgets, at = await present_budgets(lent, (), locked)
+        if not scopes or not await lent.fetchval(_OTHERS, *_columns(scopes), locked):
+            return budgets, at
 
 
 async def present_budgets(
@@ -153,6 +168,7 @@ class PostgresBudgets:
         statement = _PUTS.get(key.scope, _PUT)
         async with transaction(self._pool) as lent:
             if key.scope is BudgetScope.JOB:
+                await lent.execute(_LOCK_JOB, key.tenant_id, key.key)
                 await lent.execute(_SHOW_ON_JOB, *_named(key), limit_nanos)
             budget_id = await lent.fetchval(statement, *_named(key), limit_nanos)
             if budget_id is None:
@@ -166,6 +182,7 @@ class PostgresBudgets:
         """Remove a limit; what is in flight settles without it. False: there was none."""
         async with transaction(self._pool) as lent:
             if key.scope is BudgetScope.JOB:
+                await lent.execute(_LOCK_JOB, key.tenant_id, key.key)
                 await lent.execute(_SHOW_ON_JOB, *_named(key), None)
             budget_id = await lent.fetchval(_REMOVE, *_named(key))
             if budget_id is None:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,6 +43,7 @@ _NOBODY: Final = UUID(int=0)
 KEPT_DAYS: Final = 30
 _SWEPT_ROWS: Final = 1_000
 
+_LOCK_JOBS = "select 1 from jobs where id = any($1) order by id for no key update"
 _KEEP = """
 insert into dead_letters as d (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception,
                                fingerprint)
@@ -109,9 +111,11 @@ async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, sha
     A redelivery is counted, and not told again. Unless ``told``, none is.
     """
     letters = [replace(letter, reason=_storable(letter.reason)) for letter in letters]
+    # Jobs before what is their own, as everywhere.
+    await lent.execute(_LOCK_JOBS, [letter.job_id for letter in letters if letter.job_id is not None])
+    places = [fingerprint(each.topic, each.partition, each.offset, each.value) for each in letters]
     records = []
-    for letter in letters:
-        place = fingerprint(letter.topic, letter.partition, letter.offset, letter.value)
+    for place, letter in sorted(zip(places, letters, strict=True), key=itemgetter(0)):
         row = await lent.fetchrow(
             _KEEP,
             letter.topic,

@@ -1,6 +1,6 @@
 """The ledger: reserve before the call, settle after it, each one short transaction a micro-batch.
 
-The fast path is one statement, all or nothing (``reserve_try_3``, ``settle_2``); a batch that does not fit
+The fast path is one statement, all or nothing (``reserve_try_3``, ``settle_3``); a batch that does not fit
 whole goes through the item-by-item decision under the same locks. Lock order: jobs, attempts, budgets, each in
 id order. The lease belongs to this worker incarnation: one row, renewed in Postgres time.
 """
@@ -15,9 +15,9 @@ import asyncpg
 from common.errors import DatabaseUnavailable
 from common.pipeline import PROMPTS_OF
 from common.ports import ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
-from persistence.postgres.budgets import lock_budgets, present_budgets, write_budgets
+from persistence.postgres.budgets import locked_budgets, write_budgets
 from persistence.postgres.control_wake import budget_token, notify_control
-from persistence.postgres.holds import Hold, arrived, hold
+from persistence.postgres.holds import Hold, arrived, hold, unqueue
 from persistence.postgres.parking import hold_parked, park_columns, park_messages
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import AttemptState, JobState
@@ -39,10 +39,10 @@ _TRY = (
     " $16::bigint[], $17::uuid)"
 )
 _SETTLE = (
-    "select settle_2($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::smallint[],"
+    "select settle_3($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::smallint[],"
     " $8::bigint[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::text[], $14::int[], $15::int[],"
     " $16::int[], $17::int[], $18::boolean[], $19::uuid[], $20::smallint[], $21::text[], $22::timestamptz[],"
-    " $23::smallint[], $24::uuid[], $25::bytea[], $26::text[])"
+    " $23::smallint[], $24::uuid[], $25::bytea[], $26::text[], $27::int[])"
 )
 _RENEW = (
     "insert into workers (id, lease_until) values ($1, now() + $2 * interval '1 second')"
@@ -58,6 +58,13 @@ _ATTEMPTS = (
     " coalesce(w.lease_until > now(), false) as live"
     " from attempts a left join workers w on w.id = a.worker"
     " where a.job_id = any($1) order by a.job_id, a.step, a.item, a.attempt for no key update of a"
+)
+_LOCK_JOBS = "select 1 from jobs where id = any($1) order by id for no key update"
+_RESERVED = (
+    "select k.place from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) with ordinality"
+    " k(job, step, item, attempt, place)"
+    " join attempts a on a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
+    " where a.job_id = any($1) and a.state = 0 order by a.job_id, a.step, a.item, a.attempt for no key update of a"
 )
 _ABANDON = (
     "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6,"
@@ -108,19 +115,38 @@ class PostgresLedger:
 
     async def settle(self, items: Sequence[Settlement]) -> None:
         """Record how attempts ended, with their raw answers, before anything is made of them."""
-        retries = [item.retry for item in items if item.retry]
+        # By the id of the message: the last of several counts.
+        retries = {item.retry.message_id: (place, item.retry) for place, item in enumerate(items, 1) if item.retry}
         columns = _settle_columns(items)
-        holding = any(m.not_before is None for m in retries)
+        holding = any(message.not_before is None for _, message in retries.values())
         async with transaction(self._pool) if holding else connection(self._pool) as lent:
             if holding:
-                # Jobs are locked before their attempts, as everywhere.
-                retries = list(await hold_parked(lent, retries, self._source, self._shards))
-            freed = await lent.fetchval(_SETTLE, *columns, *park_columns(retries, self._shards))
+                kept = await self._held(lent, [items[place - 1] for place, _ in retries.values()])
+                retries = {message.message_id: retries[message.message_id] for message in kept}
+            parked = park_columns([message for _, message in retries.values()], self._shards)
+            freed = await lent.fetchval(_SETTLE, *columns, *parked, [place for place, _ in retries.values()])
         if retries or freed:
             async with connection(self._pool) as lent:
                 if retries:
                     await notify(lent, {LATER_TOKEN, PUBLIC_TOKEN})
                 await notify_control(lent, [budget_token(budget_id) for budget_id in freed or ()])
+
+    async def _held(self, lent: Connection, items: Sequence[Settlement]) -> Sequence[ParkedMessage]:
+        """Put the jobs whose calls wait for the operator on hold; return the messages still wanted of these retries.
+
+        Of an attempt that is reserved no more, somebody else takes care.
+        """
+        # Jobs are locked before their attempts, as everywhere.
+        await lent.execute(_LOCK_JOBS, [item.ref.job_id for item in items])
+        rows = await lent.fetch(
+            _RESERVED,
+            [item.ref.job_id for item in items],
+            [item.ref.step for item in items],
+            [item.ref.item for item in items],
+            [item.attempt for item in items],
+        )
+        reserved = [items[row["place"] - 1].retry for row in rows]
+        return await hold_parked(lent, [m for m in reserved if m is not None], self._source, self._shards)
 
     async def _reserve_whole(self, items: Sequence[Reservation]) -> bool:
         scopes: dict[tuple[str, str, str], int] = {}
@@ -160,8 +186,7 @@ class PostgresLedger:
             attempts = _attempts_by_key(await lent.fetch(_ATTEMPTS, job_ids))
             scopes = {scope for item in items for scope in scopes_of(item)}
             charged = {b for rows in attempts.values() for row in rows.values() for b in row.budget_ids}
-            locked = await lock_budgets(lent, scopes, charged)
-            budgets, at = await present_budgets(lent, (), locked)
+            budgets, at = await locked_budgets(lent, scopes, charged)
             facts = {row["id"]: _job_facts(row, at) for row in jobs}
             decided = decide(items, facts, attempts, budgets, self._worker)
             await self._write(lent, decided, at)
@@ -187,7 +212,10 @@ class PostgresLedger:
         if decided.granted:
             await lent.executemany(_GRANT, [(*self._granted(*granted), at) for granted in decided.granted])
         if decided.released:
-            await arrived(lent, {(i.ref.job_id, i.ref.message_id("prompts")) for i in decided.released})
+            reached = {(i.ref.job_id, i.ref.message_id("prompts")) for i in decided.released}
+            await arrived(lent, reached)
+            # What came may be another copy than the one that was set aside, which nothing would release any more.
+            await unqueue(lent, [message for _, message in reached])
         await self._hold(lent, decided)
         await add_usage(
             lent,

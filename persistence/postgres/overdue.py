@@ -17,12 +17,11 @@ for update skip locked
 """
 # A job is busy while a call is under way or an answer is judged: that may still end it well, and no further call
 # starts (the ledger looks at the deadline). On hold, nothing of it moves.
+# Asked behind the jobs' locks: a reservation that they waited for is seen.
 _LATE_JOBS = """
-select j.*, j.hold_reason is null and exists (
-         select 1 from attempts a
-          where a.job_id = j.id and (a.state = 0 or (a.state = 1 and a.verdict is null))) as busy
-  from jobs j where j.id = any($1) and j.state = 0 and j.deadline <= clock_timestamp() order by j.id for no key update
+select * from jobs where id = any($1) and state = 0 and deadline <= clock_timestamp() order by id for no key update
 """
+_BUSY = "select distinct job_id from attempts where job_id = any($1) and (state = 0 or (state = 1 and verdict is null))"
 _LATER = """
 update deadlines d set look_at = clock_timestamp() + interval '15 seconds'
   from unnest($1::timestamptz[], $2::uuid[]) k(look_at, job)
@@ -52,8 +51,9 @@ async def expire_overdue(pool: Pool, records: Records, limit: int) -> tuple[list
         if not due:
             return [], False
         late = await lent.fetch(_LATE_JOBS, sorted({row["job_id"] for row in due}))
-        busy = {row["id"] for row in late if row["busy"]}
-        expired = await expire_jobs(lent, [row for row in late if not row["busy"]], records)
+        moving = [row["id"] for row in late if row["hold_reason"] is None]
+        busy = {row["job_id"] for row in await lent.fetch(_BUSY, moving)} if moving else set()
+        expired = await expire_jobs(lent, [row for row in late if row["id"] not in busy], records)
         await lent.execute(_LATER, *_columns([row for row in due if row["job_id"] in busy]))
         await lent.execute(_LOOKED, *_columns([row for row in due if row["job_id"] not in busy]))
     return expired, len(due) == limit

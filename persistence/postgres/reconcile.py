@@ -16,7 +16,7 @@ from common.contracts import Step, StepRef
 from common.failpoint import failpoint
 from common.ids import shard_of
 from common.pipeline import STEPS_OF
-from persistence.postgres.budgets import lock_budgets, present_budgets, write_budgets
+from persistence.postgres.budgets import locked_budgets, write_budgets
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import LANE_NUMBER, LANE_OF_NUMBER, AttemptState, VerdictCode
 from persistence.postgres.usage import Charge, add_usage
@@ -220,8 +220,7 @@ async def give_up(pool: Pool, attempts: Sequence[AttemptRef], *, dead_s: float) 
         if not rows:
             return 0
         charged = {budget for row in rows for budget in row["budget_ids"]}
-        locked = await lock_budgets(lent, (), charged)
-        budgets, at = await present_budgets(lent, (), locked)
+        budgets, at = await locked_budgets(lent, (), charged)
         by_id = {budget.budget_id: budget for budget in budgets}
         for row in rows:
             for budget_id in row["budget_ids"]:

@@ -1,6 +1,6 @@
 """Usage: what ended calls cost, by tenant, recipe and UTC day.
 
-Each settled micro-batch appends what it adds (``settle_2``), so no row is hot and the ledger needs no index for it;
+Each settled micro-batch appends what it adds (``settle_3``), so no row is hot and the ledger needs no index for it;
 the sweeper folds that into one row a day. Both together are exact at any time: they are written with the ledger.
 """
 

@@ -47,6 +47,16 @@ begin
   if bad > 0 or v_deadline < v_now then
     return false;
   end if;
+  -- A budget that came while this waited for another is not locked yet.
+  perform 1
+     from budgets b
+     join unnest(p_scope_tenant, p_scope, p_scope_key) x(tenant, scope, key)
+       on b.tenant_id = x.tenant and b.scope = x.scope and b.scope_key = x.key
+    where b.tenant_id = any (p_scope_tenant) and b.scope = any (p_scope) and b.scope_key = any (p_scope_key)
+      and b.id <> all (coalesce(v_budgets, '{}')) limit 1;
+  if found then
+    return false;
+  end if;
   if v_budgets is null then
     insert into attempts (job_id, step, item, attempt, tenant_id, worker, deployment, model, price_version,
                           prompt_hash, reserved_nanos, started_at)

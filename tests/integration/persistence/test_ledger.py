@@ -1,15 +1,13 @@
 """The ledger on real Postgres: reserve before, settle after, one row a call."""
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 
 from common.pipeline import Topic
 from common.ports import Outcome, ParkedMessage, ReserveKind, Submission
-from persistence.postgres import budgets
-from persistence.postgres.pool import Connection, Pool
+from persistence.postgres.pool import Pool
 from tests.integration.persistence.examples import (
     USD,
     answered,
@@ -71,35 +69,6 @@ async def test_p3_a_copy_waits_for_a_live_lease_and_charges_a_dead_one(pool: Poo
     budget = await pool.fetchrow("select settled_nanos, reserved_nanos from budgets")
     assert budget is not None
     assert tuple(budget) == (2 * USD, 2 * USD)
-
-
-async def test_p4_a_budget_made_while_others_are_locked_is_not_written_over(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a call whose worker died, so that its successor is decided row by row
-    [job] = await submitted(pool, budget_nanos=10 * USD)
-    await (await make_ledger(pool)).reserve([asking(job, 2 * USD)])
-    await pool.execute("update workers set lease_until = now() - interval '1 second'")
-    ledger = await make_ledger(pool)
-
-    async def lock_and_be_overtaken(
-        lent: Connection, scopes: Collection[budgets.Scope], ids: Collection[int]
-    ) -> list[int]:
-        locked = await budgets.lock_budgets(lent, scopes, ids)
-        await pool.execute(
-            "insert into budgets (tenant_id, scope, scope_key, time_window, limit_nanos, reserved_nanos)"
-            " values ($1, 'tenant', '', 'total', $2, 7)",
-            job.tenant_id,
-            100 * USD,
-        )
-        return locked
-
-    # When a budget is made, and reserved in, after the others were locked
-    monkeypatch.setattr("persistence.postgres.ledger.lock_budgets", lock_and_be_overtaken)
-    [granted] = await ledger.reserve([asking(job, 2 * USD)])
-    # Then it is left to those who lock it
-    assert granted.kind is ReserveKind.GRANTED
-    assert await pool.fetchval("select reserved_nanos from budgets where scope = 'tenant'") == 7
 
 
 async def test_p4_an_attempt_starts_when_it_is_granted_not_when_it_began_to_wait(pool: Pool) -> None:
