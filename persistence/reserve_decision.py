@@ -128,10 +128,10 @@ def decide(
     for item in items:
         job = jobs.get(item.ref.job_id)
         key = (item.ref.job_id, item.ref.step, item.ref.item)
-        attempt, answer = _walk(item, attempts.get(key, {}), worker, by_id, decided)
+        rows = attempts.get(key, {})
+        attempt, answer = _walk(item, rows, worker, by_id, decided)
         if job is None or job.state is not JobState.OPEN:
-            reserved = answer is not None and answer.kind is ReserveKind.IN_FLIGHT
-            answer = ReserveDecision(ReserveKind.CLOSED, attempt if reserved else item.ref.attempt, reserved=reserved)
+            answer = _closed(item, rows.values(), worker)
         if answer is None and (key, attempt) in taken:
             answer = ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
         if answer is None and job is not None:
@@ -174,6 +174,12 @@ def _walk(
     if attempt > item.max_attempts:
         return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason="attempts_exhausted")
     return attempt, None
+
+
+def _closed(item: Reservation, rows: Iterable[AttemptFacts], worker: UUID) -> ReserveDecision:
+    """Its job has ended: name what this worker has reserved for it, also where an earlier attempt was answered late."""
+    mine = [row.attempt for row in rows if row.state is AttemptState.RESERVED and row.worker == worker]
+    return ReserveDecision(ReserveKind.CLOSED, max(mine, default=item.ref.attempt), reserved=bool(mine))
 
 
 def _abandon(item: Reservation, row: AttemptFacts, budgets: Mapping[int, BudgetFacts], decided: Decided) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from common.contracts import Lane, StepRef
 from common.ids import uuid7
-from common.ports import Reservation, ReserveKind
+from common.ports import Reservation, ReserveDecision, ReserveKind
 from persistence.postgres.states import AttemptState, HoldKind, JobState
 from persistence.reserve_decision import (
     LEASE_EXPIRED,
@@ -97,6 +97,15 @@ def test_a_lost_call_is_charged_even_if_the_job_has_ended() -> None:
     kind, _, decided = answer(row(1, AttemptState.RESERVED), job=closed, budgets=(spent,))
     assert (kind, len(decided.abandoned)) == (ReserveKind.CLOSED, 1)
     assert (spent.settled_nanos, spent.reserved_nanos) == (5, 0)
+
+
+def test_a_reservation_behind_a_late_answer_that_ended_the_job_is_named() -> None:
+    closed = JobFacts(JobState.SUCCEEDED, expired=False, held=False)
+    late, mine = row(1, AttemptState.ANSWERED), row(2, AttemptState.RESERVED, worker=ME)
+    _, _, decided = answer(late, mine, job=closed)
+    assert decided.decisions == [ReserveDecision(ReserveKind.CLOSED, 2, reserved=True)]
+    _, _, decided = answer(late, row(2, AttemptState.RESERVED, lease_until=9.0), job=closed)
+    assert decided.decisions == [ReserveDecision(ReserveKind.CLOSED, 1)]
 
 
 def test_settled_spend_holds_and_calls_in_flight_wait() -> None:
