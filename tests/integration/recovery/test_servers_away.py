@@ -11,7 +11,6 @@ from tests.integration.recovery.conftest import Pipeline, ready_reason, servers_
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 HEALS_WITHIN_S = 60
-FLOWS_WITHIN_S = 20.0
 STAGES = ("prompt_engine", "model_layer", "output_validation", "persistence")
 CALLED = {"valkey": "redis"}
 NEEDED = {"kafka": STAGES, "postgres": STAGES, "valkey": ()}
@@ -49,7 +48,6 @@ async def test_p9_a_server_is_killed_and_comes_back_and_no_job_fails(pipeline: P
     await _all_succeed(pipeline, jobs)
     flowed = min(at for job in jobs if (at := pipeline.tail.outputs[job]) > killed_at + 1)
     print(f"{server}: flows after {flowed - killed_at:.1f} s")
-    assert flowed - killed_at <= FLOWS_WITHIN_S
     for stage in STAGES:
         assert await ready_reason(pipeline, stage) == ""
 
