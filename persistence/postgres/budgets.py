@@ -18,21 +18,16 @@ from persistence.reserve_decision import BudgetFacts
 Scope = tuple[str, str, str]  # tenant, scope, key
 
 # An array, not a join with "or": the index on id serves it however many budgets single jobs have.
-_MEANT = """
-b.id = any(array(
+_OF_SCOPES = """
   select b2.id from budgets b2
     join unnest($1::text[], $2::text[], $3::text[]) x(tenant, scope, key)
       on b2.tenant_id = x.tenant and b2.scope = x.scope and b2.scope_key = x.key
-   where b2.tenant_id = any($1) and b2.scope = any($2) and b2.scope_key = any($3)) || $4::bigint[])
+   where b2.tenant_id = any($1) and b2.scope = any($2) and b2.scope_key = any($3)
 """
+_MEANT = f"b.id = any(array({_OF_SCOPES}) || $4::bigint[])"
 _LOCK = f"select b.id from budgets b where {_MEANT} order by b.id for no key update of b"  # noqa: S608 - constants
 # Asked behind the locks and after the clock: the snapshot of a statement that waits is from before its wait.
-_OTHERS = """
-select exists (
-  select 1 from budgets b join unnest($1::text[], $2::text[], $3::text[]) x(tenant, scope, key)
-      on b.tenant_id = x.tenant and b.scope = x.scope and b.scope_key = x.key
-   where b.tenant_id = any($1) and b.scope = any($2) and b.scope_key = any($3) and b.id <> all($4::bigint[]))
-"""
+_OTHERS = f"select exists ({_OF_SCOPES} and b2.id <> all($4::bigint[]))"
 # One time for all of them: two windows must not disagree about the day.
 _PRESENT = """
 with t as materialized (select clock_timestamp() as at)
@@ -103,7 +98,7 @@ async def locked_budgets(
 async def present_budgets(
     lent: Connection, scopes: Collection[Scope], ids: Collection[int]
 ) -> tuple[list[BudgetFacts], datetime]:
-    """Return budgets in their present windows, and the time that decides which those are: now, behind all locks."""
+    """Return budgets in their present windows, and the time that decides which those are."""
     rows = await lent.fetch(_FACTS, *_columns(scopes), sorted(ids))
     facts = [
         BudgetFacts(
@@ -168,8 +163,7 @@ class PostgresBudgets:
         statement = _PUTS.get(key.scope, _PUT)
         async with transaction(self._pool) as lent:
             if key.scope is BudgetScope.JOB:
-                await lent.execute(_LOCK_JOB, key.tenant_id, key.key)
-                await lent.execute(_SHOW_ON_JOB, *_named(key), limit_nanos)
+                await _show_on_job(lent, key, limit_nanos)
             budget_id = await lent.fetchval(statement, *_named(key), limit_nanos)
             if budget_id is None:
                 return None
@@ -182,8 +176,7 @@ class PostgresBudgets:
         """Remove a limit; what is in flight settles without it. False: there was none."""
         async with transaction(self._pool) as lent:
             if key.scope is BudgetScope.JOB:
-                await lent.execute(_LOCK_JOB, key.tenant_id, key.key)
-                await lent.execute(_SHOW_ON_JOB, *_named(key), None)
+                await _show_on_job(lent, key, None)
             budget_id = await lent.fetchval(_REMOVE, *_named(key))
             if budget_id is None:
                 return False
@@ -193,6 +186,11 @@ class PostgresBudgets:
     async def _wake(self, budget_id: int) -> None:
         async with connection(self._pool) as lent:
             await notify_control(lent, [budget_token(budget_id)])
+
+
+async def _show_on_job(lent: Connection, key: BudgetKey, limit_nanos: int | None) -> None:
+    await lent.execute(_LOCK_JOB, key.tenant_id, key.key)
+    await lent.execute(_SHOW_ON_JOB, *_named(key), limit_nanos)
 
 
 def _named(key: BudgetKey) -> tuple[str, str, str, str]:

@@ -43,7 +43,6 @@ _NOBODY: Final = UUID(int=0)
 KEPT_DAYS: Final = 30
 _SWEPT_ROWS: Final = 1_000
 
-_LOCK_JOBS = "select 1 from jobs where id = any($1) order by id for no key update"
 _KEEP = """
 insert into dead_letters as d (topic, partition, "offset", stage, job_id, key, value, headers, reason, exception,
                                fingerprint)
@@ -111,8 +110,7 @@ async def keep(lent: Connection, letters: Sequence[DeadLetter], source: str, sha
     A redelivery is counted, and not told again. Unless ``told``, none is.
     """
     letters = [replace(letter, reason=_storable(letter.reason)) for letter in letters]
-    # Jobs before what is their own, as everywhere.
-    await lent.execute(_LOCK_JOBS, [letter.job_id for letter in letters if letter.job_id is not None])
+    await holds.lock_jobs(lent, {letter.job_id for letter in letters if letter.job_id is not None})
     places = [fingerprint(each.topic, each.partition, each.offset, each.value) for each in letters]
     records = []
     for place, letter in sorted(zip(places, letters, strict=True), key=itemgetter(0)):

@@ -86,6 +86,11 @@ class Hold:
     budget_id: int | None = None
 
 
+async def lock_jobs(lent: Connection, job_ids: Collection[UUID]) -> None:
+    """Lock jobs in id order, before what is their own, as everywhere."""
+    await lent.execute("select 1 from jobs where id = any($1) order by id for no key update", list(job_ids))
+
+
 async def hold(lent: Connection, holds: Sequence[Hold], source: str, shards: int) -> set[UUID]:
     """Put open jobs on hold and queue an event each; return those that are open.
 
@@ -138,7 +143,10 @@ async def refresh(lent: Connection, job_ids: Sequence[UUID]) -> None:
 
 
 async def arrived(lent: Connection, messages: Collection[tuple[UUID, UUID]]) -> None:
-    """Forget holds whose (job, message) has reached the ledger and may go on; their jobs are locked."""
+    """Forget holds whose (job, message) has reached the ledger and may go on; their jobs are locked.
+
+    What came may be another copy than the one that was set aside, which nothing would release any more.
+    """
     pairs = sorted(messages)
     jobs = [job for job, _ in pairs]
     await lent.execute(
@@ -147,6 +155,7 @@ async def arrived(lent: Connection, messages: Collection[tuple[UUID, UUID]]) -> 
         jobs,
         [message for _, message in pairs],
     )
+    await unqueue(lent, [message for _, message in pairs])
     await refresh(lent, jobs)
 
 
@@ -170,5 +179,5 @@ async def end_holds(lent: Connection, job_ids: Sequence[UUID]) -> list[UUID]:
 
 
 async def unqueue(lent: Connection, message_ids: Sequence[UUID]) -> None:
-    """Delete messages of jobs that end now from the outbox; the jobs are locked."""
+    """Delete messages from the outbox that are not needed any more; their jobs are locked."""
     await lent.execute(_UNQUEUE, message_ids)

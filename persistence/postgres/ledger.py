@@ -17,7 +17,7 @@ from common.pipeline import PROMPTS_OF
 from common.ports import ParkedMessage, Reservation, ReserveDecision, ReserveKind, Settlement
 from persistence.postgres.budgets import locked_budgets, write_budgets
 from persistence.postgres.control_wake import budget_token, notify_control
-from persistence.postgres.holds import Hold, arrived, hold, unqueue
+from persistence.postgres.holds import Hold, arrived, hold, lock_jobs
 from persistence.postgres.parking import hold_parked, park_columns, park_messages
 from persistence.postgres.pool import Connection, Pool, connection, transaction
 from persistence.postgres.states import AttemptState, JobState
@@ -59,7 +59,6 @@ _ATTEMPTS = (
     " from attempts a left join workers w on w.id = a.worker"
     " where a.job_id = any($1) order by a.job_id, a.step, a.item, a.attempt for no key update of a"
 )
-_LOCK_JOBS = "select 1 from jobs where id = any($1) order by id for no key update"
 _RESERVED = (
     "select k.place from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) with ordinality"
     " k(job, step, item, attempt, place)"
@@ -67,8 +66,7 @@ _RESERVED = (
     " where a.job_id = any($1) and a.state = 0 order by a.job_id, a.step, a.item, a.attempt for no key update of a"
 )
 _ABANDON = (
-    "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6,"
-    " ended_at = $7"
+    "update attempts a set state = $5, cost_nanos = a.reserved_nanos, error_code = $6, ended_at = $7"
     " from unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) k(job, step, item, attempt)"
     " where a.job_id = k.job and a.step = k.step and a.item = k.item and a.attempt = k.attempt"
     " and a.job_id = any($1) and attempt_may_1(a.state, $5)"
@@ -136,8 +134,7 @@ class PostgresLedger:
 
         Of an attempt that is reserved no more, somebody else takes care.
         """
-        # Jobs are locked before their attempts, as everywhere.
-        await lent.execute(_LOCK_JOBS, [item.ref.job_id for item in items])
+        await lock_jobs(lent, {item.ref.job_id for item in items})
         rows = await lent.fetch(
             _RESERVED,
             [item.ref.job_id for item in items],
@@ -212,10 +209,7 @@ class PostgresLedger:
         if decided.granted:
             await lent.executemany(_GRANT, [(*self._granted(*granted), at) for granted in decided.granted])
         if decided.released:
-            reached = {(i.ref.job_id, i.ref.message_id("prompts")) for i in decided.released}
-            await arrived(lent, reached)
-            # What came may be another copy than the one that was set aside, which nothing would release any more.
-            await unqueue(lent, [message for _, message in reached])
+            await arrived(lent, {(i.ref.job_id, i.ref.message_id("prompts")) for i in decided.released})
         await self._hold(lent, decided)
         await add_usage(
             lent,

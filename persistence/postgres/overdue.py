@@ -15,12 +15,12 @@ _DUE = """
 select look_at, job_id from deadlines where look_at <= clock_timestamp() order by look_at limit $1
 for update skip locked
 """
-# A job is busy while a call is under way or an answer is judged: that may still end it well, and no further call
-# starts (the ledger looks at the deadline). On hold, nothing of it moves.
-# Asked behind the jobs' locks: a reservation that they waited for is seen.
 _LATE_JOBS = """
 select * from jobs where id = any($1) and state = 0 and deadline <= clock_timestamp() order by id for no key update
 """
+# A job is busy while a call is under way or an answer is judged: that may still end it well, and no further call
+# starts (the ledger looks at the deadline). On hold, nothing of it moves. Asked behind the jobs' locks: a reservation
+# that they waited for is seen.
 _BUSY = "select distinct job_id from attempts where job_id = any($1) and (state = 0 or (state = 1 and verdict is null))"
 _LATER = """
 update deadlines d set look_at = clock_timestamp() + interval '15 seconds'
