@@ -22,6 +22,7 @@ _STRIDE: Final = 5
 _PART_OF_LONG_NUMBER: Final = b"0" * (len(_LONG_NUMBER) // _STRIDE)
 _LONGEST_EXACT: Final = b"0" * 19
 _INDENTED_UP_TO_BYTES: Final = 1 << 16
+_INDENT: Final = orjson.OPT_INDENT_2
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _ESCAPED_COLON: Final = re.compile(rb"\\u003[aA]")
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
@@ -34,59 +35,52 @@ def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Json:
     """
     raw = text if isinstance(text, bytes) else _encode(text)
     try:
-        value = orjson.loads(raw)
+        return parse_quickly(raw, max_depth)[0]
     except orjson.JSONDecodeError as error:
         _refuse_unreadable(raw, error, max_depth)
-    return without_doubt(raw, value, max_depth=max_depth)
 
 
-def has_long_numbers(raw: bytes) -> bool:
-    """Return whether 16 digits stand together, as in each number that a double does not hold exactly.
+def parse_quickly(raw: bytes, max_depth: int) -> tuple[Json, bool]:
+    """Return the value of a JSON text with exact integers, and whether it has long numbers, as below.
 
-    The searches from behind, here and below, are the faster ones for what is hardly ever there.
+    Raises StrictJsonError for what is doubtful, and orjson.JSONDecodeError, which costs less, for what is not JSON.
     """
-    if raw[::_STRIDE].translate(_DIGITS_TO_ZERO).rfind(_PART_OF_LONG_NUMBER) < 0:
-        return False
-    return _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
-
-
-def without_doubt(raw: bytes, value: Json, *, max_depth: int = MAX_DEPTH, long_numbers: bool = True) -> Json:
-    """Return what orjson made of ``raw``, with exact integers. Raises StrictJsonError for what is doubtful in it.
-
-    ``long_numbers``: False where the caller knows that it has none.
-    """
-    is_short = len(raw) <= _INDENTED_UP_TO_BYTES
+    # One function, without calls for what nearly every text has not: a call costs as much as a search.
+    value = orjson.loads(raw)
     try:
-        written = orjson.dumps(value, option=orjson.OPT_INDENT_2 if is_short else 0)
+        if len(raw) <= _INDENTED_UP_TO_BYTES:
+            written = orjson.dumps(value, None, _INDENT)
+            # Fewer characters than so many openings alone, 2 + 4 + ... 2 * max_depth, cannot be deep.
+            may_be_deep = len(written) > max_depth * (max_depth + 1) and b"  " * max_depth in written
+        else:
+            written = orjson.dumps(value)
+            may_be_deep = raw.count(b"[") + raw.count(b"{") > max_depth
     except orjson.JSONEncodeError:
         _refuse_deep(raw, max_depth)
-    # An indented text with fewer characters than so many openings alone, 2 + 4 + ... 2 * max_depth, cannot be deep.
-    may_be_deep = not is_short or len(written) > max_depth * (max_depth + 1)
-    if may_be_deep and _nests_deeper(raw, written if is_short else None, max_depth):
+    if may_be_deep and not depth_within(raw, max_depth):
         _refuse_deep(raw, max_depth)
+    long_numbers = raw[::_STRIDE].translate(_DIGITS_TO_ZERO).rfind(_PART_OF_LONG_NUMBER) >= 0 and has_long_numbers(raw)
     at = raw.find(b"\\")
-    # Written again, NUL is escaped as it was.
-    if at >= 0 and written.find(b"\\") >= 0 and b"\\u0000" in raw and (nul := _ESCAPED_NUL.search(raw)):
+    if at >= 0 and raw.rfind(b"\\u0000", at) >= 0 and (nul := _ESCAPED_NUL.search(raw)):
         _refuse(raw, "nul", "a string holds the NUL character", "Remove it.", nul.start())
-    if written == raw:
-        return value
-    if (
+    if written != raw and (
         # A member was dropped for its key: strings keep their colons when written again, unless one was escaped.
         (at >= 0 and raw.rfind(b"\\u003", at) >= 0 and _ESCAPED_COLON.search(raw, at))
         or written.count(b":") != raw.count(b":")
         or (long_numbers and _LONGEST_EXACT in raw.translate(_DIGITS_TO_ZERO))
     ):
-        return _parse_exactly(raw)
-    return value
+        value = _parse_exactly(raw)
+    return value, long_numbers
 
 
-def _nests_deeper(raw: bytes, indented: bytes | None, max_depth: int) -> bool:
-    """Return whether a text nests deeper than ``max_depth``.
+def has_long_numbers(raw: bytes) -> bool:
+    """Return whether 16 digits stand together, as in each number that a double does not hold exactly.
 
-    What nests deep is indented far: for short texts that is cheaper to see than brackets are to count.
+    The searches from behind, here and above, are the faster ones for what is hardly ever there.
     """
-    may_nest = raw.count(b"[") + raw.count(b"{") > max_depth if indented is None else b"  " * max_depth in indented
-    return may_nest and not depth_within(raw, max_depth)
+    if raw[::_STRIDE].translate(_DIGITS_TO_ZERO).rfind(_PART_OF_LONG_NUMBER) < 0:
+        return False
+    return _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
 
 
 def dump_json(value: Json) -> bytes:
