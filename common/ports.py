@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from common.contracts import Lane, StepRef
@@ -144,9 +144,10 @@ class ReserveDecision:
     paid for too. ANSWERED: do not call, ``answer`` is there. FAILED: the last attempt allowed has failed,
     ``reason`` is its error code. IN_FLIGHT: this very worker is calling already. LEASED: another live worker
     is, until ``until`` (Unix seconds). SUPERSEDED: this attempt failed and its successor is on its way. CLOSED:
-    the job has ended; ``reserved``: attempt ``attempt`` is still reserved by this very worker. EXPIRED: its
-    deadline has passed. HELD: a budget is exhausted or the job is paused (the hold is committed). WAIT:
-    outstanding reservations stand in the way; try again.
+    the job has ended. EXPIRED: its deadline has passed. HELD: a budget is exhausted or the job is paused (the hold
+    is committed). WAIT: outstanding reservations stand in the way; try again.
+
+    ``unused``: an attempt that this very worker has reserved, and that an answer or the end of the job has overtaken.
     """
 
     kind: ReserveKind
@@ -155,7 +156,7 @@ class ReserveDecision:
     until: float | None = None
     reason: str | None = None
     rebought: bool = False
-    reserved: bool = False
+    unused: int | None = None
 
 
 class Outcome(StrEnum):
@@ -164,6 +165,10 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+NOT_CALLED: Final = "not_called"
+"""The error code of an attempt that was reserved and never called: the ledger goes on behind it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ import structlog
 from common.coalesce import Coalescer
 from common.contracts import StepRef
 from common.errors import InfrastructureError
-from common.ports import Ledger, Outcome, Settlement
+from common.ports import NOT_CALLED, Ledger, Outcome, Settlement
 
 log = structlog.get_logger(__name__)
 
 UNSTORABLE: Final = "unstorable_answer"
 BROKEN: Final = "broken_call"
-NOT_CALLED: Final = "not_called"
 _BACKOFF_LAST_S: Final = 2.0
 
 
@@ -29,7 +28,7 @@ def broken_call(ref: StepRef, attempt: int, reserved_nanos: int) -> Settlement:
 
 
 def not_called(ref: StepRef, attempt: int) -> Settlement:
-    """Return how a reservation is settled that no call was made on: its job ended first."""
+    """Return how a reservation is settled that no call was made on: it was overtaken."""
     return Settlement(ref, attempt, Outcome.FAILED, 0, error_code=NOT_CALLED)
 
 

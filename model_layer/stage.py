@@ -166,6 +166,8 @@ class ModelStage:
     async def _proceed(self, call: Call, decision: ReserveDecision) -> StageOutcome:
         """Act on the ledger's answer, inside the slot."""
         prompt = call.prompt
+        if decision.unused is not None:
+            await self._give_back(prompt, decision.unused)
         match decision.kind:
             # IN_FLIGHT: the reservation was committed but its answer was lost on the way, or an older message,
             # led on by the ledger, is making this very call: then it is joined.
@@ -188,14 +190,13 @@ class ModelStage:
                 until = self._clock() + _BUDGET_WAIT_S
                 return Retry(self._parked(prompt, call.body, until, decision.reason or "budget"))
             case _:
-                if decision.reserved:
-                    await self._give_back(prompt, decision.attempt)
                 return Done(decision.kind.value)
 
     async def _give_back(self, prompt: Prompt, attempt: int) -> None:
-        """Settle a reservation of a job that has ended, unless its call is under way or another message may make it.
+        """Settle a reservation that was overtaken, unless its call is under way or another message may make it.
 
-        The job ended while this worker slept, or before it heard that the reservation was committed.
+        The job ended, or an earlier attempt was answered late, while this worker slept or before it heard that the
+        reservation was committed.
         """
         step = (prompt.job_id, prompt.step, prompt.item)
         if (*step, attempt) not in self._calls and self._steps_at_work[step] == 1:

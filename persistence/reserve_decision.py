@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from common.ports import Reservation, ReserveDecision, ReserveKind, StoredAnswer
+from common.ports import NOT_CALLED, Reservation, ReserveDecision, ReserveKind, StoredAnswer
 from persistence.postgres.states import AttemptState, HoldKind, JobState
 
 LEASE_EXPIRED = "lease_expired"
@@ -131,7 +131,7 @@ def decide(
         rows = attempts.get(key, {})
         attempt, answer = _walk(item, rows, worker, by_id, decided)
         if job is None or job.state is not JobState.OPEN:
-            answer = _closed(item, rows.values(), worker)
+            answer = ReserveDecision(ReserveKind.CLOSED, item.ref.attempt, unused=_unused(rows, worker))
         if answer is None and (key, attempt) in taken:
             answer = ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
         if answer is None and job is not None:
@@ -154,32 +154,35 @@ def _walk(
     decided: Decided,
 ) -> tuple[int, ReserveDecision | None]:
     """Follow the ledger from the attempt asked for to the one to be made, or to what is already there."""
-    attempt = item.ref.attempt
+    attempt, uncalled = item.ref.attempt, 0
     while (row := rows.get(attempt)) is not None:
         if row.state is AttemptState.ANSWERED:
             stored = StoredAnswer(row.deployment, row.raw or b"")
-            return attempt, ReserveDecision(ReserveKind.ANSWERED, attempt, answer=stored)
+            unused = _unused(rows, worker)
+            return attempt, ReserveDecision(ReserveKind.ANSWERED, attempt, answer=stored, unused=unused)
         if row.state is AttemptState.RESERVED:
             if row.worker == worker:
                 return attempt, ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
             if row.lease_until is not None:
                 return attempt, ReserveDecision(ReserveKind.LEASED, attempt, until=row.lease_until)
             _abandon(item, row, budgets, decided)
+        elif row.error_code == NOT_CALLED:
+            uncalled += 1
         elif row.final:
             reason = row.error_code or "unknown"
             return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason=reason)
         elif row.error_code != LEASE_EXPIRED:
             return attempt, ReserveDecision(ReserveKind.SUPERSEDED, attempt)
         attempt += 1
-    if attempt > item.max_attempts:
+    if attempt - uncalled > item.max_attempts:
         return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason="attempts_exhausted")
     return attempt, None
 
 
-def _closed(item: Reservation, rows: Iterable[AttemptFacts], worker: UUID) -> ReserveDecision:
-    """Its job has ended: name what this worker has reserved for it, also where an earlier attempt was answered late."""
-    mine = [row.attempt for row in rows if row.state is AttemptState.RESERVED and row.worker == worker]
-    return ReserveDecision(ReserveKind.CLOSED, max(mine, default=item.ref.attempt), reserved=bool(mine))
+def _unused(rows: Mapping[int, AttemptFacts], worker: UUID) -> int | None:
+    """Return what this worker has reserved of a step that needs no call."""
+    mine = (row.attempt for row in rows.values() if row.state is AttemptState.RESERVED and row.worker == worker)
+    return max(mine, default=None)
 
 
 def _abandon(item: Reservation, row: AttemptFacts, budgets: Mapping[int, BudgetFacts], decided: Decided) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from common.contracts import Lane, Step
+from common.ports import NOT_CALLED
 from persistence.postgres.states import AttemptState, VerdictCode
 from persistence.reserve_decision import LEASE_EXPIRED
 
@@ -68,6 +69,7 @@ def resume(job: LostJob, past: Sequence[PastAttempt]) -> Step:
 
 def resume_point(past: Sequence[PastAttempt]) -> tuple[int, int, int]:
     """Return the attempt to ask for, the re-asks before it, and which attempts after it are over."""
+    past = [row for row in past if row.error_code != NOT_CALLED]
     awaited = _awaited(past)
     answered = [row for row in past if row.state is AttemptState.ANSWERED]
     if not answered:

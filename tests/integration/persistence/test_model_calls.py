@@ -12,16 +12,16 @@ from common.errors import DatabaseUnavailable
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Forward, Retry
 from common.pipeline import Topic
-from common.ports import Ledger, NewJob, Reservation, ReserveDecision, ReserveKind, Settlement
+from common.ports import NOT_CALLED, Ledger, NewJob, Reservation, ReserveDecision, ReserveKind, Settlement
 from common.recipes import load_catalogue, shipped_recipes
 from common.recipes.shelf import RecipeShelf
 from model_layer.deployments import load_deployments
 from model_layer.lease import Lease
 from model_layer.provider import FinishReason, ModelAnswer, ModelRequest
-from model_layer.settling import BROKEN, NOT_CALLED
+from model_layer.settling import BROKEN
 from model_layer.stage import ModelStage
 from persistence.postgres.pool import Pool
-from tests.integration.persistence.examples import USD, asking, make_ledger, put_budget, store, submitted
+from tests.integration.persistence.examples import USD, answered, asking, make_ledger, put_budget, store, submitted
 
 pytestmark = pytest.mark.stack
 
@@ -48,10 +48,10 @@ class Answering:
             raise self._bug
         if self.waits is not None:
             await self.waits.wait()
-        return ModelAnswer("{}", FinishReason.STOP, "one", None, "r-1", b"{}", 1.0)
+        return self.decode_stored(b"{}")
 
     def decode_stored(self, raw: bytes) -> ModelAnswer:
-        raise AssertionError("nothing is stored")
+        return ModelAnswer("{}", FinishReason.STOP, "one", None, "r-1", raw, 1.0)
 
     async def close(self) -> None:
         return None
@@ -200,6 +200,33 @@ async def test_p4_a_reservation_whose_answer_was_lost_is_given_back_if_the_job_h
     assert isinstance(outcome, Done)
     assert provider.calls == 0
     await expect_given_back(pool, budget.budget_id)
+
+
+async def test_p4_a_reservation_that_a_late_answer_overtook_is_given_back(pool: Pool, tmp_path: Path) -> None:
+    # Given a call of a worker that seems dead, reserved anew by one that is stopped before it calls
+    budget = await put_budget(pool, 100 * USD)
+    (job,) = await submitted(pool)
+    first = replace(asked_elsewhere(job), deployment="one")
+    slow = await make_ledger(pool, lease_s=0.0)
+    await slow.reserve([first])
+
+    async def answered_late() -> None:
+        await slow.settle([replace(answered(job, USD), ref=first.ref)])
+
+    ledger = await make_ledger(pool)
+    slept, provider = Sleeper(ledger, answered_late), Answering()
+    # When it wakes up and the first one has answered
+    outcome = await made_stage(tmp_path, slept, provider, lambda: slept.seconds).handle_one(delivery(job))
+    # Then that answer is taken, no call is made, and no money stays reserved for one
+    assert isinstance(outcome, Forward)
+    assert provider.calls == 0
+    rows = await pool.fetch("select state, error_code from attempts order by attempt")
+    assert [tuple(row) for row in rows] == [(1, None), (2, NOT_CALLED)]
+    (money,) = await pool.fetch("select reserved_nanos, settled_nanos from budgets where id = $1", budget.budget_id)
+    assert tuple(money) == (0, USD)
+    # And if that answer will not do, the next call goes behind what was never one
+    [again] = await ledger.reserve([replace(first, ref=first.ref.model_copy(update={"attempt": 2}))])
+    assert (again.kind, again.attempt) == (ReserveKind.GRANTED, 3)
 
 
 async def expect_given_back(pool: Pool, budget_id: int) -> None:

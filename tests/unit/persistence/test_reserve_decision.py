@@ -6,7 +6,7 @@ import pytest
 
 from common.contracts import Lane, StepRef
 from common.ids import uuid7
-from common.ports import Reservation, ReserveDecision, ReserveKind
+from common.ports import NOT_CALLED, Reservation, ReserveKind
 from persistence.postgres.states import AttemptState, HoldKind, JobState
 from persistence.reserve_decision import (
     LEASE_EXPIRED,
@@ -71,6 +71,11 @@ def answer(
             (ReserveKind.ANSWERED, 2),
         ),
         ([row(n, AttemptState.RESERVED) for n in (1, 2, 3, 4)], (ReserveKind.FAILED, 5)),
+        ([row(1, AttemptState.FAILED, error_code=NOT_CALLED, final=True)], (ReserveKind.GRANTED, 2)),
+        (
+            [row(n, AttemptState.FAILED, error_code=NOT_CALLED, final=True) for n in (1, 2, 3, 4)],
+            (ReserveKind.GRANTED, 5),
+        ),
     ],
 )
 def test_the_ledger_is_followed_to_the_attempt_to_be_made(
@@ -99,13 +104,16 @@ def test_a_lost_call_is_charged_even_if_the_job_has_ended() -> None:
     assert (spent.settled_nanos, spent.reserved_nanos) == (5, 0)
 
 
-def test_a_reservation_behind_a_late_answer_that_ended_the_job_is_named() -> None:
-    closed = JobFacts(JobState.SUCCEEDED, expired=False, held=False)
+@pytest.mark.parametrize(
+    ("state", "kind"), [(JobState.SUCCEEDED, ReserveKind.CLOSED), (JobState.OPEN, ReserveKind.ANSWERED)]
+)
+def test_a_reservation_behind_a_late_answer_is_named(state: JobState, kind: ReserveKind) -> None:
+    facts = JobFacts(state, expired=False, held=False)
     late, mine = row(1, AttemptState.ANSWERED), row(2, AttemptState.RESERVED, worker=ME)
-    _, _, decided = answer(late, mine, job=closed)
-    assert decided.decisions == [ReserveDecision(ReserveKind.CLOSED, 2, reserved=True)]
-    _, _, decided = answer(late, row(2, AttemptState.RESERVED, lease_until=9.0), job=closed)
-    assert decided.decisions == [ReserveDecision(ReserveKind.CLOSED, 1)]
+    [decision] = answer(late, mine, job=facts)[2].decisions
+    assert (decision.kind, decision.attempt, decision.unused) == (kind, 1, 2)
+    [decision] = answer(late, row(2, AttemptState.RESERVED, lease_until=9.0), job=facts)[2].decisions
+    assert (decision.kind, decision.attempt, decision.unused) == (kind, 1, None)
 
 
 def test_settled_spend_holds_and_calls_in_flight_wait() -> None:

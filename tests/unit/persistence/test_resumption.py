@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from common.ports import NOT_CALLED
 from persistence.postgres.states import AttemptState, VerdictCode
 from persistence.reconciler.resumption import PastAttempt, resume_point
 from persistence.reserve_decision import LEASE_EXPIRED
@@ -57,6 +58,11 @@ def died(attempt: int) -> PastAttempt:
             [row(1, ANSWERED), row(2, FAILED), row(3, FAILED, final=True)], (1, 0, 2), id="the re-ask failed for good"
         ),
         pytest.param([row(1, ANSWERED, late=True), row(2, ANSWERED)], (2, 0, 0), id="a late answer is no re-ask"),
+        pytest.param(
+            [row(1, ANSWERED, late=True), row(2, FAILED, final=True, error=NOT_CALLED)],
+            (1, 0, 0),
+            id="an answer overtook the second: it is replayed",
+        ),
     ],
 )
 def test_a_lost_step_goes_on_where_the_ledger_ends(past: list[PastAttempt], expected: tuple[int, int, int]) -> None:
