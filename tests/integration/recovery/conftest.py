@@ -35,6 +35,7 @@ class Pipeline:
 async def pipeline() -> AsyncIterator[Pipeline]:
     history = Path(tempfile.mkdtemp(prefix="headrace-recovery-"))
     settings = {
+        "HEADRACE_DRAIN_S": "3",
         "HEADRACE_LOST_AFTER_S": "5",
         "HEADRACE_RECIPES_PATH": f"{RECIPES_FOLDER}:{Path(__file__).with_name('recipes')}",
     }
