@@ -24,9 +24,11 @@ class Aftermath:
 
 
 def aftermath(
-    error: ProviderError, *, attempt: int, max_attempts: int, reserved_nanos: int, jitter: float
+    error: ProviderError, *, attempt: int, paid: int, max_attempts: int, reserved_nanos: int, jitter: float
 ) -> Aftermath:
-    """Decide. ``jitter`` in [0, 1) spreads waiters over up to a quarter more.
+    """Decide. ``paid``: attempts up to this one, itself included, that may have cost something.
+
+    ``jitter`` in [0, 1) spreads waiters over up to a quarter more.
 
     What may have been billed is unknown and charged whole (P3); what surely was not is failed and free. The
     operator's business (key, quota) is a hold, not the job's failure.
@@ -35,8 +37,8 @@ def aftermath(
     cost = reserved_nanos if error.sent else 0
     if error.kind in _OPERATORS_BUSINESS:
         return Aftermath(outcome, cost, retry=True)
-    allowed = max_attempts if error.sent else max_attempts + UNBILLED_TRIES
-    if not error.retryable or attempt >= allowed:
+    used_up = error.sent and paid >= max_attempts
+    if not error.retryable or used_up or attempt >= max_attempts + UNBILLED_TRIES:
         return Aftermath(outcome, cost, retry=False)
     delay_s = min(_BACKOFF_LAST_S, _BACKOFF_FIRST_S * 2 ** (attempt - 1))
     if error.retry_after_s is not None:

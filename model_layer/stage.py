@@ -259,13 +259,15 @@ class ModelStage:
         after = aftermath(
             error,
             attempt=attempt,
+            paid=call.prompt.paid(attempt),
             max_attempts=call.policy.max_attempts,
             reserved_nanos=call.reserved_nanos,
             jitter=self._chance.random(),
         )
         successor = None
         if after.retry:
-            again = call.prompt.model_copy(update={"attempt": attempt + 1})
+            free = call.prompt.free + (after.cost_nanos == 0)
+            again = call.prompt.model_copy(update={"attempt": attempt + 1, "free": free})
             not_before = None if after.delay_s is None else self._clock() + after.delay_s
             body = again.model_dump_json(exclude_none=True).encode()
             successor = self._parked(again, body, not_before, f"{error.kind.value}: {error.message}")

@@ -103,7 +103,7 @@ class ValidationStage:
             finish_reason=completion.finish_reason,
             error=error,
             history=History(
-                attempts=completion.attempt,
+                attempts=completion.paid(completion.attempt),
                 reasks=completion.reasks,
                 model=completion.model,
                 faults=completion.faults,

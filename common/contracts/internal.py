@@ -49,11 +49,16 @@ class StepRef(_Frozen):
     max_output_tokens: int | None = Field(default=None, description="Raised after an answer was cut off.")
     faults: tuple[str, ...] = Field(default=(), description="What was wrong with this model's previous answer.")
     passed: int = Field(default=0, ge=0, description="Attempts up to this number are over: a re-ask is a later one.")
+    free: int = Field(default=0, ge=0, description="Attempts before this one that cost nothing, for sure.")
 
     @property
     def next_attempt(self) -> int:
         """Return the number of the attempt that a re-ask leads to."""
         return max(self.attempt, self.passed) + 1
+
+    def paid(self, attempt: int) -> int:
+        """Return how many attempts up to ``attempt`` may have cost something, itself included."""
+        return max(1, attempt - self.free)
 
     def reference(self, attempt: int | None = None) -> dict[str, Any]:
         """Return the fields of the reference, for the next message; ``attempt`` replaces the number."""

@@ -36,7 +36,7 @@ class Step(_Frozen):
         default=None, ge=1, le=200_000, description="Output limit after an answer was cut off; else twice the limit."
     )
     temperature: float | None = Field(default=None, ge=0, le=2)
-    max_attempts: int = Field(default=4, ge=1, le=20, description="Paid calls in all, provider failures too.")
+    max_attempts: int = Field(default=4, ge=1, le=20, description="Paid calls in all, failed ones too.")
     max_reasks: int = Field(default=1, ge=0, le=10, description="Times an answer may be sent back with its faults.")
 
 

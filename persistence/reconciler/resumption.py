@@ -49,7 +49,7 @@ class PastAttempt:
 
 def resume(job: LostJob, past: Sequence[PastAttempt]) -> Step:
     """Return the message that makes the step go on; ``past`` is in order of attempts."""
-    attempt, reasks, passed = resume_point(past)
+    attempt, reasks, passed, free = resume_point(past)
     return Step(
         tenant_id=job.tenant_id,
         job_id=job.job_id,
@@ -58,6 +58,7 @@ def resume(job: LostJob, past: Sequence[PastAttempt]) -> Step:
         attempt=attempt,
         reasks=reasks,
         passed=passed,
+        free=free,
         lane=job.lane,
         recipe=job.recipe,
         recipe_hash=job.recipe_hash,
@@ -67,16 +68,17 @@ def resume(job: LostJob, past: Sequence[PastAttempt]) -> Step:
     )
 
 
-def resume_point(past: Sequence[PastAttempt]) -> tuple[int, int, int]:
-    """Return the attempt to ask for, the re-asks before it, and which attempts after it are over."""
-    past = [row for row in past if row.error_code != NOT_CALLED]
-    awaited = _awaited(past)
-    answered = [row for row in past if row.state is AttemptState.ANSWERED]
+def resume_point(past: Sequence[PastAttempt]) -> tuple[int, int, int, int]:
+    """Return the attempt to ask for, the re-asks before it, which after it are over, and how many cost nothing."""
+    called = [row for row in past if row.error_code != NOT_CALLED]
+    awaited = _awaited(called)
+    free = sum(row.state is AttemptState.FAILED and row.attempt < awaited for row in past)
+    answered = [row for row in called if row.state is AttemptState.ANSWERED]
     if not answered:
-        return awaited, 0, 0
+        return awaited, 0, 0, free
     last = answered[-1].attempt
     passed = 0 if awaited == last else awaited - 1
-    return last, _reasks(past, last), passed
+    return last, _reasks(called, last), passed, free
 
 
 def _awaited(past: Sequence[PastAttempt]) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.contracts import Lane, Prompt, PromptPart
-from common.errors import DatabaseUnavailable
+from common.contracts import Lane, Prompt, PromptPart, decode
+from common.errors import DatabaseUnavailable, ProviderError, ProviderErrorKind
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Forward, Retry
 from common.pipeline import Topic
@@ -258,6 +258,21 @@ async def test_p4_a_call_under_way_is_not_given_back_when_its_message_comes_agai
     provider.waits.set()
     assert isinstance(await calling, Forward)
     assert await pool.fetchval("select array_agg(state order by attempt) from attempts") == [3, 1]
+
+
+@pytest.mark.parametrize(("sent", "free"), [(False, 1), (True, 0)])
+async def test_the_successor_of_a_failed_call_knows_whether_it_cost_anything(
+    pool: Pool, tmp_path: Path, sent: bool, free: int
+) -> None:
+    (job,) = await submitted(pool)
+    failure = ProviderError(ProviderErrorKind.OVERLOADED, "busy", sent=sent, retryable=True)
+    stage = made_stage(tmp_path, await make_ledger(pool), Answering(failure), lambda: 0.0)
+
+    assert isinstance(await stage.handle_one(delivery(job)), Done)
+
+    body = await pool.fetchval("select body from outbox where topic = $1", int(Topic.PROMPTS_STANDARD))
+    successor = decode(Prompt, body)
+    assert (successor.attempt, successor.free, successor.paid(2)) == (2, free, 2 - free)
 
 
 async def test_p3_a_call_that_breaks_off_by_a_bug_is_charged_whole_and_not_made_again_by_a_replay(

@@ -128,6 +128,18 @@ async def test_the_same_error_again_ends_the_job_where_nobody_else_can_be_asked(
     assert verdict.failure.code == "answer_invalid"
 
 
+async def test_refusals_that_cost_nothing_take_no_re_ask_away() -> None:
+    wrong = json.dumps(RIGHT | {"total": 85.0})
+
+    verdict, step, _ = await judged(wrong, attempt=5, free=4)
+    assert verdict.verdict is VerdictKind.REASK
+    assert step is not None
+    assert (step.attempt, step.free) == (6, 4)
+
+    verdict, _, _ = await judged(wrong, attempt=5, free=1)
+    assert verdict.verdict is VerdictKind.REJECT
+
+
 async def test_a_cut_off_answer_is_asked_for_anew_with_more_room() -> None:
     verdict, step, _ = await judged(json.dumps(RIGHT)[:150], finish_reason="length")
 
