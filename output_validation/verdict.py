@@ -6,6 +6,7 @@ and stable.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from common.contracts import FailedAnswer, VerdictKind
@@ -15,6 +16,7 @@ from output_validation.extraction import Extraction
 LENGTH: Final = "length"
 TRUNCATED: Final = "truncated"
 REFUSALS: Final = {"refusal": "model_refused", "content_filter": "content_filtered"}
+_OF_ONE_THING: Final = frozenset({"required", "check"})
 _MAX_FINGERPRINTS: Final = 20
 _MAX_FINGERPRINT_CHARS: Final = 160
 
@@ -67,9 +69,16 @@ class Decision:
 
 
 def fingerprints(violations: Sequence[Violation]) -> tuple[str, ...]:
-    """Return what tells an error that is made again: place and keyword."""
-    found = dict.fromkeys(f"{v.pointer}:{v.keyword}"[:_MAX_FINGERPRINT_CHARS] for v in violations)
-    return tuple(found)[:_MAX_FINGERPRINTS]
+    """Return what tells an error that is made again: place, keyword, and which member or check it is about."""
+    return tuple(dict.fromkeys(map(_fingerprint, violations)))[:_MAX_FINGERPRINTS]
+
+
+def _fingerprint(violation: Violation) -> str:
+    subject = f":{violation.expected}" if violation.keyword in _OF_ONE_THING else ""
+    told = f"{violation.pointer}:{violation.keyword}{subject}"
+    if len(told) <= _MAX_FINGERPRINT_CHARS:
+        return told
+    return f"{violation.keyword}:{sha256(told.encode(errors='replace')).hexdigest()}"
 
 
 def decide(
@@ -95,6 +104,9 @@ def decide(
     if extraction is not None and extraction.ok and not checks:
         return Decision(VerdictKind.ACCEPT)
     violations = _faults(extraction, finish_reason, checks)
+    if extraction is not None and extraction.ok:
+        # The value is whole: what was cut off came after it.
+        finish_reason = None
     if history.attempts >= limits.max_attempts:
         return _rejected(violations, finish_reason, history)
     repeated = not set(history.faults).isdisjoint(fingerprints(violations))

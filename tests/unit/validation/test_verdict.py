@@ -139,3 +139,25 @@ def test_a_check_that_does_not_hold_is_asked_again_like_any_fault() -> None:
     decision = decide(GOOD, finish_reason="stop", error=None, history=History(), limits=Limits(), checks=[fault])
 
     assert (decision.kind, decision.violations) == (VerdictKind.REASK, (fault,))
+
+
+def test_another_member_or_check_at_one_place_is_another_error() -> None:
+    both = {"type": "object", "required": ["a", "b"]}
+    lacks_b, lacks_a = extract('{"a": 1}', both), extract('{"b": 1}', both)
+    after_the_first = History(2, 1, faults=fingerprints(lacks_b.violations))
+
+    assert decided(lacks_a, history=after_the_first, limits=LADDER).kind is VerdictKind.REASK
+    assert decided(lacks_b, history=after_the_first, limits=LADDER).kind is VerdictKind.ESCALATE
+    checks = [Violation("/n", "check", "make it so", expected=name) for name in ("sum", "order")]
+    assert len(fingerprints(checks)) == 2
+    far = [Violation("/x" * 100 + end, "type", "must be of type integer") for end in ("/1", "/2")]
+    assert len(fingerprints(far)) == 2
+
+
+def test_a_whole_value_that_fails_a_check_is_corrected_though_the_answer_was_cut_off_after_it() -> None:
+    fault = Violation("/n", "check", "make n the sum", expected="sum")
+
+    decision = decide(GOOD, finish_reason="length", error=None, history=History(), limits=Limits(), checks=[fault])
+
+    assert (decision.kind, decision.violations, decision.anew) == (VerdictKind.REASK, (fault,), False)
+    assert decision.max_output_tokens is None
