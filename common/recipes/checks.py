@@ -3,12 +3,13 @@
 A check that does not hold is a violation like any of the schema's, and feeds the same re-ask.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from common.errors import RenderError, TemplateError
-from common.recipes.grounding import Source, Span
+from common.recipes.grounding import Source, Span, TextsSource
 from common.recipes.manifest import Check
 from common.schema import Json, Violation, dump_json
 from common.schema.violations import brief
@@ -18,6 +19,9 @@ CHECK: Final = "check"
 _VARIABLES: Final = frozenset({"input", "output"})
 _PARTNERS: Final[dict[str, str | None]] = {"that": None, "unique": None, "values": "within", "quotes": "source"}
 _MOST_NAMED: Final = 5
+_MOST_COMPARED: Final = 2_000_000
+"""Values that one check compares: more than an input and its output may hold."""
+
 _MOST_STEPS: Final = 1_000_000_000
 """Characters searched for the quotes of one check: seconds, in a source of a megabyte a thousand quotes."""
 
@@ -50,6 +54,8 @@ def compile_check(check: Check, name: str) -> CompiledCheck:
     stray = [key for key in ("within", "source") if key != wanted and getattr(check, key) is not None]
     if stray or (wanted is not None and getattr(check, wanted) is None):
         raise TemplateError(f"{name}: {kind} goes with {wanted or 'no other key'}")
+    if check.distinct and kind != "quotes":
+        raise TemplateError(f"{name}: distinct goes with quotes")
     subject = _expression(getattr(check, kind), name)
     partner = _expression(getattr(check, wanted), name) if wanted is not None else None
     return CompiledCheck(check, kind, subject, partner)
@@ -90,11 +96,12 @@ def _fault(check: CompiledCheck, variables: Mapping[str, Any], quotes: list[Span
         case "unique":
             return _repeated(_items(subject))
         case "values":
-            allowed = {_key(each) for each in _items(partner)}
-            strays = [each for each in _items(subject) if _key(each) not in allowed]
+            key_of = _Keys()
+            allowed = {key_of(each) for each in _items(partner)}
+            strays = [each for each in _items(subject) if key_of(each) not in allowed]
             return f"{_named(strays)} is not among them" if strays else None
         case _:
-            return _not_found(_items(subject), partner, quotes)
+            return _not_found(_items(subject), partner, quotes, distinct=check.check.distinct)
 
 
 def _items(value: Any) -> list[Any]:
@@ -104,30 +111,41 @@ def _items(value: Any) -> list[Any]:
 
 
 def _repeated(items: Sequence[Any]) -> str | None:
+    key_of = _Keys()
     seen: set[Hashable] = set()
     repeated = []
     for item in items:
-        key = _key(item)
+        key = key_of(item)
         if key in seen:
             repeated.append(item)
         seen.add(key)
     return f"{_named(repeated)} stands twice" if repeated else None
 
 
-def _key(value: Any) -> Hashable:
-    """Return what is equal for what JSON takes as equal: 1 and 1.0, members in any order; not 1 and true."""
-    match value:
-        case bool():
-            return ("boolean", value)
-        case dict():
-            return ("object", frozenset((name, _key(member)) for name, member in value.items()))
-        case list() | tuple():
-            return ("array", tuple(_key(item) for item in value))
-        case _:
-            return cast("Hashable", value)
+class _Keys:
+    """Called, returns what is equal for what JSON takes as equal: 1 and 1.0, members in any order; not 1 and true."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_COMPARED
+
+    def __call__(self, value: Any) -> Hashable:
+        self._left -= 1
+        if self._left < 0:
+            raise RenderError("render_budget", f"it compares more than {_MOST_COMPARED} values")
+        match value:
+            case bool():
+                return ("boolean", value)
+            case dict():
+                return ("object", frozenset((name, self(member)) for name, member in value.items()))
+            case list() | tuple():
+                return ("array", tuple(self(item) for item in value))
+            case None | str() | int() | float():
+                return value
+            case _:
+                raise RenderError("render_failed", "it compares what is no JSON value")
 
 
-def _not_found(items: Sequence[Any], source: Any, quotes: list[Span]) -> str | None:
+def _not_found(items: Sequence[Any], source: Any, quotes: list[Span], *, distinct: bool) -> str | None:
     sources = _sources(source)
     found: dict[str, Span | None] = {}
     steps_left = _MOST_STEPS
@@ -143,21 +161,18 @@ def _not_found(items: Sequence[Any], source: Any, quotes: list[Span]) -> str | N
             missing.append(item)
         else:
             quotes.append(span)
-    return f"{_named(missing)} does not stand in the source" if missing else None
+    if missing or not distinct:
+        return f"{_named(missing)} does not stand in the source" if missing else None
+    given = Counter(items)
+    surplus = [item for item, times in given.items() if times > 1 and times > max(s.count(item) for s in sources)]
+    return f"{_named(surplus)} is given more often than it stands in the source" if surplus else None
 
 
 def _sources(source: Any) -> list[Source]:
-    """Return where quotes are looked for: in a text, else in JSON as it is printed, then in its texts as they are."""
+    """Return where quotes are looked for: in a text, else in the texts of JSON, then in it as it is printed."""
     if isinstance(source, str):
         return [Source(source)]
-    return [Source(dump_json(source).decode()), Source("\n".join(_texts(source)))]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        yield from _texts(part)
+    return [TextsSource(source), Source(dump_json(source).decode())]
 
 
 def _named(values: Sequence[Any]) -> str:

@@ -2,22 +2,40 @@
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, islice
 from typing import Final
 
-_SAME: Final = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'", "\u2013": "-", "\u2014": "-"})
+from common.schema import Json
+from common.schema.violations import to_pointer
+
+_ALIKE: Final = {
+    '"': "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02",
+    "'": "\u2018\u2019\u201a\u201b\u2039\u203a\u02bc\u00b4\u0060\u2032\uff07",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
+}
+_SAME: Final = str.maketrans({other: sign for sign, others in _ALIKE.items() for other in others})
+_BETWEEN_TEXTS: Final = "\n\0\n"
+"""No text holds NUL, so no quote reaches over it."""
+
 _MAX_QUOTE_CHARS: Final = 10_000
 _WORD: Final = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a quote stands in its source: character offsets, end exclusive."""
+    """Where a quote stands in its source: character offsets, end exclusive.
+
+    ``pointer``: JSON Pointer to the text in which it stands, where the source is JSON; empty if it stands in the
+    source as a whole: a text, or JSON as it is printed.
+    """
 
     quote: str
     start: int
     end: int
+    pointer: str = ""
 
 
 class Source:
@@ -36,6 +54,10 @@ class Source:
         words = " ".join(_words(quote.translate(_SAME)))
         start = self._words.find(words)
         return Span(quote, self._place(start), self._place(start + len(words) - 1) + 1) if start >= 0 else None
+
+    def count(self, quote: str) -> int:
+        """Return how often ``quote`` stands here."""
+        return max(self.text.count(quote), self._words.count(" ".join(_words(quote.translate(_SAME)))))
 
     @cached_property
     def _words(self) -> str:
@@ -56,6 +78,42 @@ class Source:
         among_words, in_text = self._starts
         word = bisect_right(among_words, at) - 1
         return in_text[word] + at - among_words[word]
+
+
+class TextsSource(Source):
+    """The texts in a JSON value, each of which may hold a quote."""
+
+    def __init__(self, value: Json) -> None:
+        self._value = value
+        texts = list(_texts(value))
+        super().__init__(_BETWEEN_TEXTS.join(texts))
+        self._text_starts = [0, *accumulate(len(text) + len(_BETWEEN_TEXTS) for text in texts)]
+
+    def find(self, quote: str) -> Span | None:
+        """Return the first place of ``quote`` in one of the texts, or None."""
+        span = super().find(quote)
+        if span is None:
+            return None
+        number = bisect_right(self._text_starts, span.start) - 1
+        before = self._text_starts[number]
+        pointer = next(islice(_pointers(self._value, ""), number, None))
+        return Span(quote, span.start - before, span.end - before, pointer)
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _texts(part)
+
+
+def _pointers(value: Json, pointer: str) -> Iterator[str]:
+    """Yield where the texts of a value stand, in their order."""
+    if isinstance(value, str):
+        yield pointer
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for name, part in parts:
+        yield from _pointers(part, pointer + to_pointer([name]))
 
 
 def _words(text: str) -> list[str]:

@@ -58,6 +58,7 @@ class Check(_Frozen):
     within: _Expression | None = None
     quotes: _Expression | None = Field(default=None, description="A text or list, each found in ``source``.")
     source: _Expression | None = None
+    distinct: bool = Field(default=False, description="No quote may be given more often than it stands in ``source``.")
 
 
 class Manifest(_Frozen):

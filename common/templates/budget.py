@@ -18,6 +18,7 @@ class Limits:
     output_chars: int = 1 << 20
     produced_chars: int = 4 << 20
     iterations: int = 100_000
+    compared_items: int = 10_000_000
     nested_calls: int = 40
     integer_bits: int = 4096
 
@@ -32,11 +33,12 @@ class BudgetError(Exception):
 class Budget:
     """The spending of one render."""
 
-    __slots__ = ("_calls", "_iterations", "_produced", "limits")
+    __slots__ = ("_calls", "_compared", "_iterations", "_produced", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._iterations = limits.iterations
+        self._compared = limits.compared_items
         self._produced = limits.produced_chars
         self._calls = 0
 
@@ -53,6 +55,12 @@ class Budget:
         self._produced -= chars
         if self._produced < 0:
             raise BudgetError(f"its expressions make more than {self.limits.produced_chars} characters")
+
+    def search(self, items: int) -> None:
+        """Spend a look through ``items`` for one among them."""
+        self._compared -= items
+        if self._compared < 0:
+            raise BudgetError(f"it compares more than {self.limits.compared_items} items with others")
 
     def enter(self) -> None:
         """Note that a call begins."""

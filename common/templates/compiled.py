@@ -1,6 +1,6 @@
 """Compiles a template and renders it to text within its budgets. Pure: no file, no clock, no settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, cast
@@ -35,14 +35,17 @@ class CompiledTemplate:
             return self._text(self._context(variables))
 
     def evaluate(self, variables: Mapping[str, Any], name: str) -> Any:
-        """Return the value that the template sets ``name`` to, lists instead of generators. Raises RenderError."""
+        """Return the value that the template sets ``name`` to, as a list if it is iterated over. Raises RenderError."""
         with self._explained():
             context = self._context(variables)
             self._text(context)
             value = context.vars.get(name)
-            if isinstance(value, Undefined):
-                str(value)  # raises, naming it
-            return list(context.budget.counted(value)) if isinstance(value, Iterator) else value
+            if isinstance(value, Iterator | KeysView | ValuesView | ItemsView | range):
+                value = list(context.budget.counted(value))
+            for each in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(each, Undefined):
+                    str(each)  # raises, naming it
+            return value
 
     def _context(self, variables: Mapping[str, Any]) -> BudgetedContext:
         context = cast("BudgetedContext", self._template.new_context(dict(variables)))
@@ -98,6 +101,8 @@ def compile_template(source: str, name: str, *, limits: Limits = DEFAULT_LIMITS)
         code = _ENVIRONMENT.compile(tree, name, name)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
+    except RecursionError:
+        raise TemplateError(f"{name}: it nests too deep; take it apart") from None
     template = Template.from_code(_ENVIRONMENT, code, _ENVIRONMENT.make_globals(None))
     return CompiledTemplate(template, name, source, frozenset(variables), limits)
 

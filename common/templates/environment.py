@@ -47,7 +47,6 @@ _FILTERS: Final = frozenset(
         "selectattr",
         "sort",
         "string",
-        "sum",
         "title",
         "trim",
         "truncate",
@@ -171,6 +170,27 @@ def _join(context: Context, items: Iterable[Any], separator: str = "", attribute
 
 
 @pass_context
+def _sum(context: Context, items: Iterable[Any], attribute: str | int | None = None, start: Any = 0) -> Any:
+    if attribute is not None:
+        items = FILTERS["map"](context, items, attribute=attribute)
+    if not isinstance(start, list | tuple):
+        return sum(items, start)
+    # Added one by one, lists are copied each time.
+    joined = list(start)
+    for item in items:
+        _budget(context).produce(len(item))
+        joined.extend(item)
+    return joined
+
+
+@pass_context
+def _is_in(context: Context, value: Any, container: Any) -> bool:
+    if isinstance(container, list | tuple):
+        _budget(context).search(len(container))
+    return bool(value in container)
+
+
+@pass_context
 def _replace(context: Context, text: str, old: str, new: str, count: int = -1) -> str:
     text = str(text)
     times = text.count(old) if count < 0 else min(count, text.count(old))
@@ -215,9 +235,10 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             "indent": _indent,
             "join": _join,
             "replace": _replace,
+            "sum": _sum,
             "tojson": _to_json,
         }
-        self.tests = {name: TESTS[name] for name in _TESTS}
+        self.tests = {name: TESTS[name] for name in _TESTS} | {"in": _is_in}
         self.globals = {name: self.globals[name] for name in ("dict", "namespace", "range")}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -263,9 +284,9 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             case "+", str() | list() | tuple(), str() | list() | tuple():
                 budget.produce(len(left) + len(right))
             case "*", str() | list() | tuple(), int():
-                budget.produce(len(left) * max(0, right))
+                budget.produce(_whole_size(left) * max(0, right))
             case "*", int(), str() | list() | tuple():
-                budget.produce(len(right) * max(0, left))
+                budget.produce(_whole_size(right) * max(0, left))
             case "*", int(), int() if left.bit_length() + right.bit_length() > budget.limits.integer_bits:
                 raise BudgetError("its arithmetic makes huge numbers")
             case "**", int(), int() if left.bit_length() * max(0, right) > budget.limits.integer_bits:
@@ -283,6 +304,23 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         result = super().call(context, obj, *args, **kwargs)
         budget.leave()
         return result
+
+
+def _whole_size(value: Any) -> int:
+    """Return how many characters and items there are in a value: a list may hold one and the same list many times."""
+    sizes: dict[int, int] = {}
+
+    def size_of(part: Any) -> int:
+        if isinstance(part, str):
+            return len(part)
+        if not isinstance(part, list | tuple | dict):
+            return 1
+        if id(part) not in sizes:
+            parts = part.values() if isinstance(part, dict) else part
+            sizes[id(part)] = len(part) + sum(map(size_of, parts))
+        return sizes[id(part)]
+
+    return size_of(value)
 
 
 def _refuse_forbidden(tree: nodes.Template, name: str | None, filename: str | None) -> None:

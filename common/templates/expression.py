@@ -22,7 +22,7 @@ class CompiledExpression:
         """The variables it reads."""
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
-        """Return its value, lists instead of generators. Raises RenderError saying what is wrong."""
+        """Return its value, a list instead of what is iterated over. Raises RenderError saying what is wrong."""
         return self._template.evaluate(variables, _RESULT)
 
 

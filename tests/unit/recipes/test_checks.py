@@ -118,3 +118,81 @@ def test_an_endless_expression_ends_at_its_budget() -> None:
     (violation,) = checked(that="(range(100000) | list) * 1000000").violations
 
     assert "cannot be checked" in violation.message
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"unique": "output.rows | map(attribute='code')"}, "has no attribute 'code'"),
+        ({"values": "output.rows | map(attribute='code')", "within": "['a']"}, "has no attribute 'code'"),
+        ({"values": "output.rows[0].code", "within": "output.rows | map(attribute='code')"}, "no attribute 'code'"),
+        ({"quotes": "output.rows | map(attribute='code')", "source": "'a'"}, "has no attribute 'code'"),
+        ({"unique": "[[output.rows[1].code]]"}, "no JSON value"),
+        ({"unique": "[[[[[1] * 99] * 99] * 99] * 99] * 99"}, "cannot be checked"),
+        ({"that": "output.x | reject('in', output.x) | list | length == 0"}, "compares more than"),
+    ],
+)
+def test_what_cannot_be_checked_is_a_violation(keys: dict[str, str], said: str) -> None:
+    output = {"rows": [{"code": "a"}, {}], "x": [str(n) for n in range(4_000)]}
+
+    (violation,) = checked(output, **keys).violations
+
+    assert "cannot be checked" in violation.message
+    assert said in violation.message
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"unique": "output.m.values()"}, "1 stands twice"),
+        ({"unique": "output.m.keys()"}, None),
+        ({"unique": "output.m.items()"}, None),
+        ({"values": "output.m.values()", "within": "range(2)"}, None),
+        ({"values": "['c']", "within": "output.m.keys()"}, '"c" is not among them'),
+        ({"that": "output.l | sum(start=[]) == [1, 2, 3]"}, None),
+        ({"that": "output.l | sum(start=[0]) | sum == 6"}, None),
+    ],
+)
+def test_members_and_joined_lists_are_lists(keys: dict[str, str], said: str | None) -> None:
+    found = checked({"m": {"a": 1, "b": 1}, "l": [[1, 2], [3]]}, **keys).violations
+
+    assert [violation.message for violation in found] == ([] if said is None else [found[0].message])
+    assert said is None or said in found[0].message
+
+
+def test_quotes_of_any_shape_are_found_and_none_reaches_over_two_texts() -> None:
+    for shape in ("„Guten Tag“", "«Guten Tag»", "\u201aGuten Tag\u2018", "`Guten Tag`", "\uff02Guten Tag\uff02"):
+        sign = "'" if shape[0] in "\u201a`" else '"'
+        span = find_quote(f"sagte {sign}Guten Tag{sign} und", f"Er sagte {shape} und ging.")
+        assert span is not None, shape
+        assert (span.start, span.end) == (3, 24)
+    apart = {"title": "Refund is", "body": ["not possible", "a~b/c: yes"], "a/b": "at last"}
+    for quote, found in {
+        "Refund is not possible": None,
+        "not  possible": (0, 12, "/body/0"),
+        "yes": (7, 10, "/body/1"),
+        "last": (3, 7, "/a~1b"),
+        '["not possible"': (28, 43, ""),
+    }.items():
+        check = compile_check(Check.model_validate({"name": "c", "quotes": "output", "source": "input"}), "r")
+        spans = run_checks([check], apart, quote).quotes
+        assert [(span.start, span.end, span.pointer) for span in spans] == ([] if found is None else [found])
+
+
+def test_distinct_quotes_may_be_given_as_often_as_they_stand_there() -> None:
+    keys: dict[str, Any] = {"quotes": "output", "source": "'Coffee 3.00\nCoffee  3.00\nTea 2.00'", "distinct": True}
+
+    def faults(*quotes: str) -> list[str]:
+        check = compile_check(Check.model_validate({"name": "c", **keys}), "r")
+        return [violation.message for violation in run_checks([check], {}, list(quotes)).violations]
+
+    assert faults("Coffee 3.00", "Coffee 3.00", "Tea 2.00") == []
+    (fault,) = faults("Coffee 3.00", "Tea 2.00", "Tea 2.00")
+    assert '"Tea 2.00" is given more often than it stands in the source' in fault
+    with pytest.raises(TemplateError, match="distinct goes with quotes"):
+        compile_check(Check.model_validate({"name": "c", "unique": "output", "distinct": True}), "r")
+
+
+def test_an_expression_that_nests_too_deep_is_refused_when_the_recipe_is_read() -> None:
+    with pytest.raises(TemplateError, match="nests too deep"):
+        checked(that="(" * 900 + "1" + ")" * 900)
