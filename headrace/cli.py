@@ -5,6 +5,7 @@ Errors of ours are one or two plain lines on stderr. Exit codes: commands/exit_c
 
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Console entry point."""
+    _open_what_is_closed()
     try:
         build_app()()
     except StackError as error:
@@ -49,3 +51,15 @@ def main() -> None:
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain when it flushes at exit.
         os._exit(0)
+    except OSError as error:
+        # As of a full disk under standard output. Python would say so again when it flushes at exit.
+        sys.stderr.write(f"headrace: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _open_what_is_closed() -> None:
+    """Let nothing come from, or go to, standard streams that the caller has closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # for good

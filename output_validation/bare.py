@@ -30,10 +30,17 @@ def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Pol
     if value is None:
         if not (_is_limited(root) or (is_quoted and root.get("type") == "string")):
             return None
+        if not _is_unicode(word):
+            return None
         value = word
         repairs = (Repair(RepairKind.QUOTES_REPLACED if is_quoted else RepairKind.VALUE_QUOTED, span.start, span.end),)
     judged = judge_value(value, place, span, repairs, schema, policy)
     return judged if judged.candidate.ok and judged.readable else None
+
+
+def _is_unicode(word: str) -> bool:
+    """Return whether a word has no half of a surrogate pair, as where an answer was cut within a character."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in word)
 
 
 def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:

@@ -13,7 +13,7 @@ import orjson
 
 from common.schema import Json
 from output_validation.candidates import CITATION
-from output_validation.thoughts import MAX_TAG_CHARS, TAG
+from output_validation.thoughts import MAX_TAG_CHARS, TAG, is_quoted_so_far
 
 MAX_DEPTH: Final = 64
 _MAX_WORD_CHARS: Final = 400
@@ -82,7 +82,16 @@ class PartialExtractor:
         if self._thought_ended and not self._unclosed:
             self._pending = ""
             return False
-        tag = next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None) if self._may_act() else None
+        tag = self._next_tag()
+        while tag is not None and tag.lastgroup == "close":
+            is_quoted = is_quoted_so_far(self._pending, tag)
+            if is_quoted is None:
+                self._pending = self._pending[tag.start() :]
+                return False
+            if not is_quoted:
+                break
+            self._pending = self._pending[tag.end() :]
+            tag = self._next_tag()
         if tag is None:
             self._keep_last(MAX_TAG_CHARS)
             return False
@@ -93,6 +102,9 @@ class PartialExtractor:
         self._unclosed = max(self._unclosed - 1, 0)
         self._pending, self._is_line_blank = self._pending[tag.end() :], True
         return True
+
+    def _next_tag(self) -> re.Match[str] | None:
+        return next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None) if self._may_act() else None
 
     def _may_act(self) -> bool:
         """Return whether there is a sign without which nothing begins and no tag ends."""

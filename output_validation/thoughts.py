@@ -24,6 +24,9 @@ MAX_TAG_CHARS: Final = 128
 _IN_STRING: Final = re.compile(r'[^\n"{\[]{0,60}\\?"\s*[,}\]:]')
 """What follows a tag that stands in a string of some JSON."""
 
+_MAY_BE_IN_STRING: Final = re.compile(r'[^\n"{\[]{0,60}(?:\\?"\s{0,200})?\\?\Z')
+"""The same, while it is still arriving."""
+
 _STRING_OPENS: Final = re.compile(r'[:,\[{]\s*\\?"[^"\n]*\Z')
 _MAX_LOOK_BACK: Final = 200
 
@@ -52,6 +55,13 @@ def thoughts(text: str) -> Iterator[tuple[int, int]]:
     start = next((tag.start() for tag in opened if not _is_quoted(text, tag)), None)
     if start is not None:
         yield start, len(text)
+
+
+def is_quoted_so_far(text: str, tag: re.Match[str]) -> bool | None:
+    """Return whether a closing tag in a text that is still arriving is quoted by some JSON, None if it may be."""
+    if _IN_STRING.match(text, tag.end()):
+        return True
+    return None if _MAY_BE_IN_STRING.match(text, tag.end()) else False
 
 
 def _leads_line(text: str, at: int) -> bool:

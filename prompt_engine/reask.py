@@ -11,12 +11,18 @@ from typing import Any, Final
 
 from common.contracts import PromptPart
 from common.schema import Json, Violation, dump_json
+from common.schema.nulls import target
 from common.schema.violations import cut
 
 MAX_PREVIOUS_CHARS: Final = 4000
 MAX_FAULTS: Final = 12
 _MAX_SCHEMA_CHARS: Final = 600
 _MAX_POINTER_CHARS: Final = 200
+_MOST_REFERENCES: Final = 20
+_TAKEN_FROM_SCHEMA: Final = frozenset({"enum", "const", "pattern"})
+_NAMING: Final = frozenset({"additionalProperties", "unevaluatedProperties", "unevaluatedItems"})
+"""Keywords whose violation names what is to be removed."""
+
 _BREAKS: Final = {ord(sign): json.dumps(sign)[1:-1] for sign in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
 """What begins a new line somewhere, and how JSON writes it."""
 
@@ -63,15 +69,32 @@ def word_reask(violations: Sequence[Violation], previous_answer: str, schema: Js
 
 def _line(violation: Violation, schema: Json) -> str:
     pointer = f"{cut(violation.pointer, _MAX_POINTER_CHARS)}: " if violation.pointer else ""
-    imperative = _IMPERATIVES.get(violation.keyword)
-    if imperative is not None:
-        return pointer + imperative.format(expected=_shown(violation.expected), actual=_shown(violation.actual))
+    node = _node(schema, violation.pointer)
+    if (imperative := _imperative(violation, node)) is not None:
+        return pointer + imperative
     if violation.keyword == "json":
         return f"send one {_noun(schema)}{_members(schema)} ({violation.message})"
     if violation.keyword == "check":
         return pointer + violation.message
-    part = _part(schema, violation.pointer)
+    if violation.keyword in _NAMING:
+        return pointer + violation.message.replace("must not have these", "remove these", 1)
+    part = _short(node)
     return f"{pointer}{violation.message}{'; it must satisfy ' + part if part else ''}"
+
+
+def _imperative(violation: Violation, node: Json) -> str | None:
+    """Return what to do; None where that cannot be said from the violation, which describes what is long."""
+    imperative = _IMPERATIVES.get(violation.keyword)
+    expected, actual = violation.expected, violation.actual
+    if imperative is None or (violation.keyword in _NAMING and not isinstance(actual, list | tuple)):
+        return None
+    if violation.keyword in _TAKEN_FROM_SCHEMA:
+        from_schema = node.get(violation.keyword) if isinstance(node, dict) else None
+        if _short(from_schema):
+            expected = from_schema
+        elif violation.keyword != "enum" or not isinstance(expected, list | tuple):
+            return None
+    return imperative.format(expected=_shown(expected), actual=_shown(actual))
 
 
 def _shown(value: Json) -> str:
@@ -100,13 +123,26 @@ def _cut_middle(text: str) -> str:
     return f"{text[:half]}\n[…]\n{text[-half:]}"
 
 
-def _part(schema: Json, pointer: str) -> str:
-    """Return the piece of the schema for what stands at ``pointer``, as JSON, if it is found and short."""
-    node: Any = schema
+def _node(schema: Json, pointer: str) -> Json:
+    """Return the piece of the schema for what stands at ``pointer``, None if it is not found."""
+    node: Any = _resolved(schema, schema)
     for token in pointer.split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
-        node = _child(node, name)
-    text = dump_json(node).decode() if isinstance(node, dict) and node else ""
+        node = _resolved(_child(node, name), schema)
+    return node
+
+
+def _resolved(node: Any, schema: Json) -> Any:
+    for _ in range(_MOST_REFERENCES):
+        if not (isinstance(node, dict) and isinstance(node.get("$ref"), str)):
+            break
+        node = target(schema, node["$ref"])
+    return node
+
+
+def _short(part: Json) -> str:
+    """Return a part of a schema as JSON, empty if there is none or it is long."""
+    text = "" if part in (None, {}) else dump_json(part).decode()
     return text if len(text) <= _MAX_SCHEMA_CHARS else ""
 
 
@@ -116,4 +152,7 @@ def _child(node: Any, name: str) -> Any:
     members = node.get("properties")
     if isinstance(members, dict) and name in members:
         return members[name]
-    return node.get("items") if name.isdigit() else None
+    if not name.isdigit():
+        return None
+    first = node.get("prefixItems")
+    return first[int(name)] if isinstance(first, list) and int(name) < len(first) else node.get("items")

@@ -31,6 +31,9 @@ _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
 _ALL_FAULTS_UP_TO: Final = 20_000
 """How many there may be at most. Beyond both only the first is told: the validator builds all at once, with copies."""
 
+_MOST_COPIED: Final = 64 << 20
+"""Bytes of schema or instance that all faults of one value may hold: each has a copy of both."""
+
 _MOST_QUESTIONS: Final = 1_000_000
 """Asked of one value. Beyond it a schema is refused: its references multiply one another."""
 
@@ -64,7 +67,7 @@ class _Teller:
 class CompiledSchema:
     """One schema, ready to check. Keep it where the same schema is used again and again."""
 
-    __slots__ = ("_guards", "_most_faults", "_nests", "_tell", "_validator", "digest", "is_valid", "schema")
+    __slots__ = ("_guards", "_most_faults", "_nests", "_size", "_tell", "_validator", "digest", "is_valid", "schema")
 
     is_valid: Callable[[Json], bool]
     """Whether an instance, of bounded nesting as parse_json gives it, satisfies the schema."""
@@ -77,6 +80,7 @@ class CompiledSchema:
         self.digest = digest
         self._validator = validator
         self._most_faults = weight.faults
+        self._size = len(_dump(schema))
         self._nests = may_nest(teller.parts)
         self._tell = teller
         self._guards = guards(teller.parts, weight.questions)
@@ -104,7 +108,10 @@ class CompiledSchema:
     def _may_tell_all(self, instance: Json) -> bool:
         """Return whether the instance is so small that all its faults can be built."""
         most = _ALL_FAULTS_UP_TO / self._most_faults
-        return len(_dump(instance)) <= _ALL_FAULTS_UP_TO_BYTES and count_values(instance, int(most)) <= most
+        size = len(_dump(instance))
+        if max(size, self._size) * self._most_faults > _MOST_COPIED:
+            return False
+        return size <= _ALL_FAULTS_UP_TO_BYTES and count_values(instance, int(most)) <= most
 
 
 def _faults(validator: jsonschema_rs.Validator, instance: Json, all_of_them: bool) -> list[Violation]:

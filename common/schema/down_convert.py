@@ -110,7 +110,7 @@ class _Conversion:
             return {}
         if not isinstance(schema, Mapping):
             raise _NoStrictFormError(pointer, "type", "a place where nothing is allowed has no strict form")
-        if schema is not self.root and has_own_base(schema):
+        if schema is not self.root and has_own_base(schema, self.root):
             raise _NoStrictFormError(pointer, "$id", "references in it do not start from the root")
         reference = schema.get("$ref")
         if isinstance(reference, str):
@@ -134,10 +134,14 @@ class _Conversion:
         found = target(self.root, reference)
         if found is None:
             raise _NoStrictFormError(pointer, "$ref", f"{reference} is not within the schema")
-        for keyword in schema:
-            if keyword not in {"$ref", "description", "title", "$comment"}:
+        converted = self.node(found, pointer, level, (*seen, reference))
+        for keyword, value in schema.items():
+            if keyword in {"description", "title"} and keyword in self.profile.keywords:
+                # What is said of this very place, instead of what is said of all that refer there.
+                converted[keyword] = value
+            elif keyword not in {"$ref", "$comment"}:
                 self._drop(pointer, keyword, "it stands beside a reference")
-        return self.node(found, pointer, level, (*seen, reference))
+        return converted
 
     def _keyword(
         self,

@@ -8,6 +8,9 @@ from itertools import islice, product
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
+import jsonschema_rs
+
+from common.schema.faults import draft_number
 from common.schema.violations import Json, json_type
 
 _MOST_READINGS: Final = 64
@@ -51,7 +54,7 @@ def target(root: Json, reference: str) -> Json:
         return None
     node: Any = root
     for token in pointer.split("/") if "/" in reference else ():
-        if node is not root and has_own_base(node):
+        if node is not root and has_own_base(node, root):
             return None
         name = token.replace("~1", "/").replace("~0", "~")
         if isinstance(node, list):
@@ -61,9 +64,10 @@ def target(root: Json, reference: str) -> Json:
     return node
 
 
-def has_own_base(schema: Json) -> bool:
-    """Return whether the references in a part of a schema start from that part, by its $id."""
-    base = schema.get("$id") if isinstance(schema, Mapping) else None
+def has_own_base(schema: Json, root: Json) -> bool:
+    """Return whether the references in a part of a schema start from that part, by its $id, in draft 4 its id."""
+    name = "id" if draft_number(root) == jsonschema_rs.Draft4 else "$id"
+    base = schema.get(name) if isinstance(schema, Mapping) else None
     return isinstance(base, str) and not base.startswith("#")
 
 
@@ -129,6 +133,8 @@ def _may_be(value: Json, nodes: _Nodes) -> bool:
 
 
 def _may_match(value: Json, node: Mapping[str, Any]) -> bool:
+    if not _may_stand(value, node):
+        return False
     types = node.get("type", json_type(value))
     if json_type(value) not in ([types] if isinstance(types, str) else types):
         return False

@@ -1,5 +1,6 @@
 """``headrace validate``: reads an answer as the pipeline would, with nothing running. The exit code is the verdict."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from common.errors import Fault, RequestError, SchemaError, StrictJsonError
-from common.schema import CompiledSchema, Violation, compile_schema, dump_json, parse_json
+from common.schema import CompiledSchema, Json, Violation, compile_schema, dump_json, parse_json
 from headrace.commands.exit_codes import DONE, NOT_SUCCEEDED
 from output_validation import ANYTHING, LOSSLESS, STRICT_ONLY, Extraction, Policy, extract
 
@@ -32,10 +33,9 @@ def validate(
     if policy not in POLICIES:
         raise typer.BadParameter(f"{policy}: write one of {', '.join(POLICIES)}", param_hint="--policy")
     compiled = _schema(schema)
-    text = sys.stdin.buffer.read() if file == "-" else _bytes(Path(file))
-    extraction = extract(text.decode(errors="replace"), compiled, policy=POLICIES[policy])
+    extraction = extract(_text(file), compiled, policy=POLICIES[policy])
     if as_json:
-        sys.stdout.write(dump_json(_as_object(extraction)).decode() + "\n")
+        _print(_as_object(extraction))
     else:
         _show(extraction)
     raise typer.Exit(DONE if extraction.ok else NOT_SUCCEEDED)
@@ -50,6 +50,15 @@ def _schema(path: Path) -> CompiledSchema:
         raise _unusable(path, "is not a schema that can be used", list(error.faults)) from None
 
 
+def _text(file: str) -> str:
+    raw = sys.stdin.buffer.read() if file == "-" else _bytes(Path(file))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 at byte {error.start}; models answer in UTF-8, so convert it"
+        raise _unusable("standard input" if file == "-" else file, problem, []) from None
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -57,7 +66,7 @@ def _bytes(path: Path) -> bytes:
         raise _unusable(path, f"cannot be read: {error.strerror}", []) from None
 
 
-def _unusable(path: Path, problem: str, faults: list[Fault]) -> RequestError:
+def _unusable(path: Path | str, problem: str, faults: list[Fault]) -> RequestError:
     return RequestError(0, "unreadable_file", f"{path} {problem}.", faults=faults)
 
 
@@ -65,14 +74,26 @@ def _show(extraction: Extraction) -> None:
     """Print the value on standard output, and what was done for people on standard error."""
     notes = Console(stderr=True, highlight=False)
     if extraction.ok:
-        sys.stdout.write(dump_json(extraction.value).decode() + "\n")
+        _print(extraction.value)
     verdict = "accepted" if extraction.ok else "refused"
-    notes.print(f"{verdict}: {escape(extraction.reason)} ({extraction.confidence})")
+    notes.print(f"{verdict}: {_plain(extraction.reason)} ({extraction.confidence})")
     for repair in extraction.repairs[:_MAX_SHOWN]:
         place = f" at {repair.pointer or 'the root'}" if repair.pointer is not None else ""
-        notes.print(f"  {repair.kind}{escape(place)}, characters {repair.start} to {repair.end}")
+        notes.print(f"  {repair.kind}{_plain(place)}, characters {repair.start} to {repair.end}")
     for violation in (*extraction.violations, *extraction.notes)[:_MAX_SHOWN]:
-        notes.print(f"  {escape(violation.pointer or '(root)')}: {escape(violation.message)}")
+        notes.print(f"  {_plain(violation.pointer or '(root)')}: {_plain(violation.message)}")
+
+
+def _print(value: Json) -> None:
+    """Print JSON in UTF-8, as JSON is, whatever the terminal's encoding."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(dump_json(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _plain(text: str) -> str:
+    """Return text of an answer as it can be shown: a terminal would obey what its control characters say."""
+    return escape("".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text))
 
 
 def _as_object(extraction: Extraction) -> dict[str, Any]:

@@ -170,3 +170,30 @@ def test_a_name_that_the_model_made_up_is_quoted_on_one_line(schema: Any, place:
 @pytest.mark.parametrize("previous", ["", "  \n"])
 def test_an_empty_answer_is_not_repeated(previous: str) -> None:
     assert [p.role for p in word_reask([Violation("", "json", "empty")], previous, OUTPUT)] == ["user"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "part", "words"),
+    [
+        (
+            "Food",
+            {"enum": [f"category number {n}" for n in range(24)]},
+            '/p: use one of "category number 0", "category',
+        ),
+        ("x", {"enum": [f"category number {n}" for n in range(99)]}, '"category number 11" and 87 more'),
+        ({"a": 1}, {"const": {"a": "x" * 100}}, '/p: write {"a":"xxx'),
+        ("a" * 9000 + "!", {"pattern": r"^(a*)*\1b$"}, r"/p: match the pattern ^(a*)*\1b$"),
+        ({f"member {n} " + "x" * 30: 1 for n in range(3)}, {"additionalProperties": False}, '"member 2 xxx'),
+        (1, {"$ref": "#/$defs/q"}, 'it must satisfy {"oneOf":'),
+        (["x"], {"prefixItems": [{"enum": ["a"]}], "items": {"enum": ["b"]}}, '/p/0: use one of "a"'),
+    ],
+)
+def test_a_re_ask_says_what_to_write_though_it_is_long(answer: Any, part: dict[str, Any], words: str) -> None:
+    alternatives = {"oneOf": [{"type": "string"}, {"type": "null"}]}
+    schema = {"type": "object", "properties": {"p": part}, "$defs": {"q": {"$ref": "#/$defs/r"}, "r": alternatives}}
+
+    request = word_reask(check({"p": answer}, schema), "{}", schema)[-1].content
+
+    assert words in request
+    assert " items" not in request
+    assert " members" not in request

@@ -1,6 +1,7 @@
 """check says what is wrong with an instance, agrees with the reference implementation, and cannot be stalled."""
 
 import json
+import resource
 from typing import Any
 
 import pytest
@@ -366,3 +367,13 @@ def test_integers_that_are_alike_as_doubles_cannot_stall(start: int) -> None:
     assert only(check([[start + n for n in range(20_000)]], schema)).keyword == "uniqueItems"
     assert check([[start + n * (1 << 80) for n in range(20_000)]], schema) == []
     assert check([[start] for _ in range(20_000)], schema) == []
+
+
+def test_the_faults_of_many_alternatives_take_no_memory_by_the_gigabyte() -> None:
+    schema = {"anyOf": [{"maxLength": n} for n in range(1, 3_000)]}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    (violation,) = check("x" * 30_000, schema)
+
+    assert violation.keyword == "anyOf"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB

@@ -266,3 +266,55 @@ def test_converting_never_narrows(schema: Any, instance: Any, profile: SchemaPro
 
     if converted.schema is not None and check(instance, schema) == []:
         assert check(instance, converted.schema) == []
+
+
+@pytest.mark.parametrize("profile", PROFILE_LIST, ids=PROFILES)
+def test_references_below_an_id_of_draft_4_have_no_strict_form(profile: SchemaProfile) -> None:
+    inner = {
+        "id": "http://x/y",
+        "type": "object",
+        "properties": {"b": {"$ref": "#/definitions/d"}},
+        "required": ["b"],
+        "additionalProperties": False,
+        "definitions": {"d": {"type": "string"}},
+    }
+    schema = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "object",
+        "definitions": {"d": {"type": "integer"}},
+        "properties": {"a": inner},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    converted = down_convert(schema, profile)
+    assert converted.schema is None
+    assert converted.dropped[-1].pointer == "/properties/a"
+
+    named = {**schema, "$schema": "http://json-schema.org/draft-07/schema#"}
+    assert down_convert({**named, "properties": {"id": {"type": "string"}}, "required": ["id"]}, profile).schema
+
+
+@pytest.mark.parametrize("profile", PROFILE_LIST, ids=PROFILES)
+def test_what_is_said_beside_a_reference_is_kept(profile: SchemaProfile) -> None:
+    place = {"$ref": "#/$defs/address", "description": "where the bill goes", "title": "Billing", "minLength": 3}
+    schema = {
+        "type": "object",
+        "properties": {"billing": place},
+        "required": ["billing"],
+        "additionalProperties": False,
+        "$defs": {"address": {"type": "string", "description": "an address"}},
+    }
+    converted = down_convert(schema, profile)
+    assert converted.schema is not None
+    billing = converted.schema["properties"]["billing"]
+    said = {drop.keyword for drop in converted.dropped}
+    for keyword in ("description", "title", "minLength"):
+        assert (billing.get(keyword) == place[keyword]) is (keyword not in said), keyword
+    assert "description" not in said
+
+
+@pytest.mark.parametrize("other", [{"const": "none"}, {"enum": [None]}, {"const": None}, {"type": "string"}])
+def test_nulls_are_cleared_beside_an_alternative_that_the_value_cannot_be(other: dict[str, Any]) -> None:
+    closed = {"type": "object", "properties": {"c": {"type": "number"}}, "additionalProperties": False}
+
+    assert without_nulls({"c": None}, {"anyOf": [closed, other]}) == {}

@@ -60,3 +60,11 @@ def test_a_word_is_all_there_is(text: str, schema: dict[str, Any], value: object
 )
 def test_words_in_prose_are_no_answer(text: str, schema: dict[str, Any] | None) -> None:
     assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize(
+    "schema", [{"enum": ["low", "high"]}, {"type": "boolean"}, {"const": "x"}, {"type": "integer"}]
+)
+@pytest.mark.parametrize("text", ["low\ud83d", "\ud83d", "x \ud800 y"])
+def test_half_a_character_is_no_word_and_no_error(text: str, schema: dict[str, Any]) -> None:
+    assert not extract(text, schema).ok

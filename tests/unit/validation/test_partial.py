@@ -157,3 +157,26 @@ def test_a_long_answer_in_small_pieces_takes_time_in_proportion(before: str, pie
     PartialExtractor().feed("<think></think>" * 70_000)
 
     assert process_time() - started < 10
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1, b: "use </think> here"}', {"a": 1}),
+        ('{"a": 1}\nThe string "</think>", by the way.', {"a": 1}),
+        ('{"a": 1}\nIt was "</think>", and "</think>", again', {"a": 1}),
+        ('{"a": 1}\n</think>\n{"a": 2}', {"a": 2}),
+        ('{"a": 1} </think>{"a": 2}', {"a": 2}),
+        ('{"a": 1} and then some </think> so the answer is {"a": 2}', {"a": 2}),
+    ],
+)
+def test_a_value_is_taken_back_by_the_end_of_a_thought_and_not_by_one_that_is_quoted(
+    text: str, value: Any, size: int
+) -> None:
+    extractor = PartialExtractor()
+
+    for start in range(0, len(text), size):
+        extractor.feed(text[start : start + size])
+
+    assert extractor.value == value

@@ -1,7 +1,11 @@
 """``headrace validate`` prints the value and what was done; its exit code is the verdict."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -45,3 +49,36 @@ def test_all_of_it_comes_as_json(schema: str) -> None:
     printed = json.loads(result.stdout)
     assert (result.exit_code, printed["ok"], printed["strict"]) == (4, False, True)
     assert printed["violations"][0]["pointer"] == "/n"
+
+
+def run(arguments: list[str], **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-m", "headrace", "validate", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+def test_an_answer_that_is_not_utf_8_is_no_answer(schema: str) -> None:
+    ended = run([schema, "-", "--policy", "strict"], input=b'{"n": 1, "s": "\xff"}')
+
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert b"standard input is not UTF-8 at byte 15" in ended.stderr
+
+
+def test_the_value_is_utf_8_on_every_terminal_and_control_characters_stay_words(schema: str) -> None:
+    answer = '{"n": "1", "\u001b[31mé": "é"}'.encode()
+
+    ended = run([schema, "-"], input=answer, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+
+    assert ended.returncode == 0
+    assert b"\x1b" not in ended.stderr + ended.stdout
+    ended = run([schema, "-"], input='{"n": "1", "s": "é"}'.encode(), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (ended.returncode, ended.stdout.decode()) == (0, '{"n":1,"s":"é"}\n')
+
+
+def test_standard_streams_that_are_closed_or_full_are_no_traceback(schema: str, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.txt"
+    answer.write_text('{"n": 1}')
+    shell = f"'{sys.executable}' -m headrace validate '{schema}'"
+
+    for rest, code in ((" - <&-", 4), (f" '{answer}' >&-", 0), (f" '{answer}' >/dev/full", 1)):
+        ended = subprocess.run(shell + rest, shell=True, capture_output=True, check=False)
+        assert (ended.returncode, b"Traceback" in ended.stderr) == (code, False), rest
