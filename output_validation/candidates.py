@@ -29,13 +29,24 @@ _WORK_PER_CHAR: Final = 3
 _WORK_AT_LEAST: Final = 100_000
 
 CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
+_NOTHING_BEHIND: Final = re.compile(r"[ \t]*[\]}),;.]*[ \t]*(?:\n|\Z)")
+_IN_SENTENCE: Final = re.compile(r"(?<!`)(?<!~)\b\w+[\w)]?[,;.]?\s+\Z")
+_LEADS_TO_VALUE: Final = re.compile(
+    r"(?:\b(?:is|are|be|was|answer|result|output|value|list|array|return|json))\W*\Z", re.IGNORECASE
+)
+_LOOK_BACK: Final = 200
+_STREAM_END: Final = re.compile(r"\n\s*data:\s*\[DONE\]\s*\Z")
+"""How an event stream of chat completions ends."""
+
+_CHECK_BOX: Final = re.compile(r"\[ \][ \t]+\w")
+_CUT_OFF_LIST: Final = re.compile(r"\[[\s0-9.,+\-eE]*+(?:(?:true|false|null)[\s,]*+)*\Z")
 _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:[\[{][^\n`]*+)?)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
-    r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
-    r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN)\b)"""
+    r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
+    r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\b)"""
 )
 _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
 """What stands behind a name in code: the ["n"] of data["n"]."""
@@ -48,7 +59,8 @@ END_MARK: Final = re.compile(
 
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
 _LEAD_IN_FENCE: Final = re.compile(
-    r"\s*+(?:(?:<[\w:-]{1,40}>|(?:`{3,}|~{3,})[\w+.-]*|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*="
+    r"\s*+(?:(?:<[\w:-]{1,40}>|\(|[*_`']{1,3}|(?:[Jj]son|JSON|[Aa]nswer|[Oo]utput|[Rr]esult)\b\s*:?|export default\b"
+    r"|[A-Za-z_][\w.]{0,80}\s*[(=]|(?:`{3,}|~{3,})[\w+.-]*|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*="
     r"|[^\W\d_]\w*(?:(?:,? \w+){0,30}[.!]|(?:,? \w+){2,30}:)[ \t]*\n)\s*+){1,4}[\[{]"
 )
 """What may stand in a block between its first line and the value: a tag, a fence, comments, a name and "=", words."""
@@ -80,6 +92,7 @@ class Region:
     """More text follows its end, or its fence is closed: the answer was not cut off in it."""
     label: str = ""
     """The label of its fence."""
+    in_fence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +124,30 @@ def read(text: str, max_depth: int) -> Reading:
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
     regions = sorted(search.regions(), key=lambda region: region.span.start)
-    # Where anything else was found, [1] is a citation.
-    others = [each for each in regions if CITATION.fullmatch(text, each.span.start, each.span.end) is None]
-    regions = others or regions
+    # Where anything else was found, [1] in a sentence is a citation.
+    others = [each for each in regions if not _is_citation(masked, each)]
+    regions = others or [each for each in regions if not _is_remark(masked, each)]
     if not regions and (lone := _lone_scalar(masked, thoughts)):
         regions = [lone]
     return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES, masked)
+
+
+def _is_citation(text: str, region: Region) -> bool:
+    """Return whether a region is a [1] or [2, 3] that stands among words."""
+    start, end = region.span.start, region.span.end
+    if region.in_fence or CITATION.fullmatch(text, start, end) is None:
+        return False
+    before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2].rstrip()
+    return not (before[-1:] in ("", ":", "=") and _NOTHING_BEHIND.match(text, end))
+
+
+def _is_remark(text: str, region: Region) -> bool:
+    """Return whether a region is a lone [1] in a sentence that does not lead to it."""
+    start, end = region.span.start, region.span.end
+    if not _is_citation(text, region) or not text[start + 1 : end - 1].isdecimal():
+        return False
+    before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
+    return _IN_SENTENCE.search(before) is not None and _LEADS_TO_VALUE.search(before) is None
 
 
 def _lone_scalar(text: str, thoughts: tuple[Span, ...]) -> Region | None:
@@ -181,6 +212,8 @@ class _Search:
         self._max_depth = max_depth
         self._fences = fences
         self._fence_starts = [fence.inner.start for fence in fences]
+        stream_end = _STREAM_END.search(text, max(0, len(text) - _LOOK_BACK))
+        self._end = stream_end.start() if stream_end else len(text)
         self._work_left = _WORK_PER_CHAR * len(text) + _WORK_AT_LEAST
         self._prose_left = MAX_PROSE_BRACKETS
         self._guessed = False
@@ -196,7 +229,7 @@ class _Search:
                 self.gave_up = True
                 return
             start = opener.start()
-            if _SUBSCRIPT.match(self._text, start):
+            if _SUBSCRIPT.match(self._text, start) or _CHECK_BOX.match(self._text, start):
                 position = start + 1
                 self._prose_left -= 1
                 continue
@@ -219,12 +252,13 @@ class _Search:
     ) -> Region:
         fence = self._fence_at(start)
         sealed = fence is not None and fence.closed
-        return Region(self._place(start, end), Span(start, end), mended, fault, sealed, fence.label if fence else "")
+        label = fence.label if fence else ""
+        return Region(self._place(start, end), Span(start, end), mended, fault, sealed, label, fence is not None)
 
     def _readable(self, start: int, end: int | None) -> Region:
         """Return the region that opens at ``start``, strict or mended, or why it cannot be read."""
         fence = self._fence_at(start)
-        limit = fence.inner.end if fence else len(self._text)
+        limit = fence.inner.end if fence else max(start + 1, self._end)
         if end is not None and end <= limit and _is_strict(self._text[start:end]):
             return self._region(start, end)
         limit = start + len(self._text[start:limit].rstrip())
@@ -308,12 +342,22 @@ class _Search:
 
     def _is_prose(self, start: int, end: int | None) -> bool:
         """Return whether a bracket opens no JSON but is punctuation: [see], {name}, a lone [1."""
+        if self._text[start] == "[" and self._is_cut_off_list(start, end):
+            return False
         if _JSON_OPENING.match(self._text, start) is not None:
             return end is None and _ARRAY_OF_SCALARS.match(self._text, start) is not None
         if self._text[start] == "[":
             return True
         inside = self._text[start + 1 : start + 200 if end is None else end - 1]
         return end is not None and ":" not in inside and '"' not in inside
+
+    def _is_cut_off_list(self, start: int, end: int | None) -> bool:
+        """Return whether a list ends with the text, or its fence, and not by its bracket."""
+        if end is not None:
+            return False
+        fence = self._fence_at(start)
+        limit = fence.inner.end if fence else len(self._text)
+        return _CUT_OFF_LIST.match(self._text, start, limit) is not None
 
     def _place(self, start: int, end: int) -> Place:
         """Return FENCE if the region is all that a fenced block holds."""

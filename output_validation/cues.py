@@ -35,12 +35,29 @@ _CORRECTION: Final = re.compile(
 _TAKEN_BACK: Final = re.compile(
     r"[\s`~]*(?:hm+[,. \u2026]*)?(?:wait|oops|actually|no,)(?!\w)(?![^\n]{0,100}\b(?:if|unless|not)\b)[^\n]{0,100}"
     r"\b(?:wrong|incorrect|a mistake|let me (?:fix|correct|redo|revise)"
-    r"|should (?:be|have been) (?:[\"'`\d\[{]|true|false|null))",
+    r"|should (?:be|have been) (?:[\"'`\d\[{]|true|false|null))"
+    r"|[\s`~]*(?:scratch that|on second thought|correction:|no, wait\b|edit: [^\n]{0,60}\bshould be\b"
+    r"|(?:sorry|oops|wait)[,.!]? i meant\b"
+    r"|actually,? (?:it|this|that)(?:[\u2019']s| is) (?:[\"'`\d\[{]|true|false|null)"
+    r"|the (?:above|json above|(?:previous|above) (?:answer|json|value)) is (?:wrong|incorrect|invalid)"
+    r"|(?:please )?(?:ignore|disregard) the (?:json |answer |value )?above"
+    r"|this is (?:just|only) (?:a|an) (?:placeholder|example))",
     re.IGNORECASE,
 )
-_NEGATED: Final = re.compile(
-    r"(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give))?[\s:\"'`]*\Z", re.IGNORECASE
+_GOES_ON: Final = re.compile(
+    r"[\s`~]*[(\[]?(?:\.{3}|\u2026)?\s*(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)"
+    r"|(?:list |output |rest )(?:truncated|omitted))\b",
+    re.IGNORECASE,
 )
+"""What stands behind a list of which the rest was left out."""
+
+_NEGATED: Final = re.compile(
+    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot|\bfailed to|\bunable to)"
+    r"(?: (?:be|look like|like|return|give|parse|read|process))?|\b(?:be|is) invalid)[\s:\"'`]*\Z",
+    re.IGNORECASE,
+)
+_INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)
+_OUTPUT_BEHIND: Final = re.compile(r"[\s`]*(?:output\b|\.(?:\s|\Z))", re.IGNORECASE)
 _KEPT_ALONE: Final = re.compile(r"\b(?:template|draft|first attempt|first try|format is)\b", re.IGNORECASE)
 """What a value may be called that is the answer if there is no other."""
 
@@ -70,13 +87,16 @@ def is_correction(text: str, floor: int, start: int) -> bool:
 
 
 def is_taken_back(text: str, end: int) -> bool:
-    """Return whether the words behind the last value begin by saying that it is wrong."""
-    return _TAKEN_BACK.match(text, end) is not None
+    """Return whether the words behind the last value begin by saying that it is wrong, or not all there is."""
+    return _TAKEN_BACK.match(text, end) is not None or _GOES_ON.match(text, end) is not None
 
 
 def is_disowned(text: str, start: int, end: int) -> bool:
     """Return whether the words around a value that has no rival say that it is no answer."""
-    if _NEGATED.search(text, max(0, start - _CHARS_BEFORE), start):
+    before = max(0, start - _CHARS_BEFORE)
+    if _NEGATED.search(text, before, start):
+        return True
+    if _INPUT_BEFORE.search(text[before:start]) and _OUTPUT_BEHIND.match(text, end):
         return True
     said = _KEPT_ALONE.sub("", text[max(0, start - _CHARS_BEFORE) : start])
     around = said + text[start:end] + text[end : end + _CHARS_BEHIND]

@@ -52,7 +52,7 @@ _LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
 _CITATION_BEFORE: Final = re.compile(r"[^\W\d_][^\n\"{}\[\]]*\[[0-9]{1,3}\],\s*\Z")
 
 _ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
-_LINE_END: Final = re.compile(rf"[ \t\r`~;]*(?:\n|\Z|{END_MARK.pattern})")
+_LINE_END: Final = re.compile(rf"[ \t\r`~;*)]*(?:</[\w:-]{{1,40}}>)?[ \t\r]*(?:\n|\Z|{END_MARK.pattern})")
 _MEMBER_BEFORE: Final = re.compile(r"""["',\[{]""")
 _SURPLUS: Final = re.compile(r"[\s\]}]*[\]}]")
 
@@ -166,11 +166,18 @@ def _all_judged(text: str, regions: Sequence[Region], schema: CompiledSchema | N
     for region in regions:
         judged = _judged(text, region, schema, policy)
         end = tried[-1].candidate.end if tried else 0
-        continues = bool(tried) and not tried[-1].readable and _CONTINUES.fullmatch(text, end, region.span.start)
+        is_open = bool(tried) and (not tried[-1].readable or _was_closed(tried[-1]))
+        continues = is_open and _CONTINUES.fullmatch(text, end, region.span.start)
         if continues or _is_later_item(text, max(end, region.span.start - 80), region.span.start):
             judged = _as_fragment(judged)
         tried.append(judged)
     return tried
+
+
+def _was_closed(judged: Judged) -> bool:
+    """Return whether a bracket had to be added at the very end of a value."""
+    end = judged.candidate.end
+    return any(each.kind is RepairKind.BRACKET_ADDED and end - 1 <= each.start for each in judged.candidate.repairs)
 
 
 def _is_later_item(text: str, floor: int, start: int) -> bool:

@@ -60,18 +60,23 @@ def read_as(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ..
 def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, ...]]]:
     """Yield the value and what wrappers around it hold; the wrapper first where an array is wanted of an object."""
     root = resolve(schema, schema)
-    declared = root.get("properties") if isinstance(root, dict) else None
-    own = frozenset(declared) if isinstance(declared, dict) else frozenset()
-    inner = list(held_by(value, (), own))
+    own = _declared_by(root)
+    wants_array = isinstance(root, dict) and root.get("type") in ("array", ["array"])
+    of_items = _declared_by(resolve(root.get("items"), schema)) if wants_array else frozenset()
+    inner = list(held_by(value, (), own, of_items))
     decoded = read_scalar_as(value, _CONTAINERS) if isinstance(value, str) else None
     if decoded is not None:
-        inner = list(held_by(decoded[0], (Change(decoded[1], ""),), own))
-    wants_array = isinstance(root, dict) and root.get("type") in ("array", ["array"])
+        inner = list(held_by(decoded[0], (Change(decoded[1], ""),), own, of_items))
     if wants_array:
-        yield from (each for each in inner if isinstance(each[0], list))
+        yield from (each for each in inner if isinstance(each[0], list | str))
     yield value, ()
     if not wants_array:
         yield from inner
+
+
+def _declared_by(node: Json) -> frozenset[str]:
+    declared = node.get("properties") if isinstance(node, dict) else None
+    return frozenset(declared) if isinstance(declared, dict) else frozenset()
 
 
 class _GivenUpError(Exception):

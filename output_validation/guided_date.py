@@ -19,12 +19,13 @@ _ISO: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _YEAR_FIRST: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
 _COMPACT: Final = re.compile(r"((?:19|20)[0-9]{2})([0-9]{2})([0-9]{2})")
 _YEAR_LAST: Final = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})")
-_WEEKDAY: Final = r"(?i:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?i:day)?\.?"
+_WEEKDAY: Final = r"(?P<weekday>(?i:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun))(?i:day)?\.?"
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MONTH_NAME: Final = re.compile(
-    rf"(?:{_WEEKDAY},?\s+)?([0-9]{{1,2}})(?:st|nd|rd|th)?[\s-]+(?:of\s+)?([A-Za-z]{{3,9}})\.?,?[\s-]+([0-9]{{4}})"
+    rf"(?:{_WEEKDAY},?\s+)?(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?[\s-]+(?:of\s+)?(?P<month>[A-Za-z]{{3,9}})\.?,?[\s-]+(?P<year>[0-9]{{4}})"
 )
 _MONTH_NAME_DAY: Final = re.compile(
-    rf"(?:{_WEEKDAY},\s+)?([A-Za-z]{{3,9}})\.?\s+([0-9]{{1,2}})(?:st|nd|rd|th)?,?\s+([0-9]{{4}})"
+    rf"(?:{_WEEKDAY},\s+)?(?P<month>[A-Za-z]{{3,9}})\.?\s+(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>[0-9]{{4}})"
 )
 _MIDNIGHT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:00)?")
 _DATE_TIME: Final = re.compile(
@@ -52,10 +53,12 @@ def _date(text: str) -> str | None:
         return _iso(int(found[1]), int(found[2]), int(found[3]))
     if found := _YEAR_LAST.fullmatch(text):
         return _year_last(int(found[1]), int(found[2]), int(found[3]))
-    if found := _DAY_MONTH_NAME.fullmatch(text):
-        return _iso(int(found[3]), _MONTHS.get(found[2].casefold(), 0), int(found[1]))
-    if found := _MONTH_NAME_DAY.fullmatch(text):
-        return _iso(int(found[3]), _MONTHS.get(found[1].casefold(), 0), int(found[2]))
+    if found := (_DAY_MONTH_NAME.fullmatch(text) or _MONTH_NAME_DAY.fullmatch(text)):
+        day = _iso(int(found["year"]), _MONTHS.get(found["month"].casefold(), 0), int(found["day"]))
+        weekday = (found["weekday"] or "")[:3].casefold()
+        return (
+            day if day is None or not weekday or date.fromisoformat(day).weekday() == _WEEKDAYS.index(weekday) else None
+        )
     return None
 
 

@@ -3,6 +3,7 @@
 A wrapper is removed only where nothing that stands beside its content says more than a remark does.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -27,8 +28,23 @@ _TAKEN_BACK: Final = frozenset(
         "invalid",
         "initial",
         "before",
+        "bad",
+        "placeholder",
+        "truncated",
+        "partial",
+        "incomplete",
     }
 )
+_TAKING_BACK: Final = re.compile(r"(?:^|_|-)(?:wrong|incorrect|anti|counter)(?:$|_|-)", re.IGNORECASE)
+"""What the name of a wrapper says of what it holds, among its words."""
+
+_SAYS_OTHERWISE: Final = re.compile(
+    r"\b(?:this|the (?:answer|value|result|output|json|above|data))(?: \w+){0,2} (?:is|was|may be|might be)(?: an?)? "
+    r"(?:wrong|incorrect|invalid|placeholder|truncated|incomplete)\b|\A\W*(?:should be|(?:\w+ )?(?:server )?error\b)",
+    re.IGNORECASE,
+)
+"""What a remark beside the value says that is worse than a remark."""
+
 _NOT_THE_ANSWER: Final = _TAKEN_BACK | {"input", "schema"}
 _SUCCEEDED: Final = ("success", "ok", "valid")
 _FAILED: Final = ("error", "failed", "failure")
@@ -68,19 +84,38 @@ class Change:
 
 
 def held_by(
-    value: Json, changes: tuple[Change, ...], own: frozenset[str], levels: int = _WRAPPERS_DEEP
+    value: Json,
+    changes: tuple[Change, ...],
+    own: frozenset[str],
+    of_items: frozenset[str] = frozenset(),
+    levels: int = _WRAPPERS_DEEP,
 ) -> Iterator[tuple[Json, tuple[Change, ...]]]:
-    """Yield what the wrappers around a value hold, the outermost first; ``own`` are the members of the answer."""
+    """Yield what the wrappers around a value hold, the outermost first.
+
+    ``own`` are the members of the answer, ``of_items`` those of its items, if it is a list.
+    """
     if isinstance(value, list) and len(value) == 1:
         value, changes = value[0], (*changes, Change(RepairKind.ARRAY_UNWRAPPED, ""))
     key = _wrapping_key(value, own) if isinstance(value, dict) and levels > 0 else None
     if key is None:
         return
     inner = value[key]
+    if _plain_name(key) in map(_plain_name, of_items) and not _holds_objects(inner):
+        return  # a list in an item, and not the list of the items
     if isinstance(inner, dict | list | str) or (inner is not None and key.casefold() in _ENVELOPES):
         unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
         yield inner, unwrapped
-        yield from held_by(inner, unwrapped, own, levels - 1)
+        yield from held_by(inner, unwrapped, own, of_items, levels - 1)
+
+
+def _plain_name(key: str) -> str:
+    return key.casefold().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _holds_objects(value: Json) -> bool:
+    if isinstance(value, str):
+        return "{" in value
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
@@ -93,7 +128,7 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
     if not keys:
         is_call = False
         keys = [key for key in value if len(value) == 1 or key.casefold() in _ENVELOPES]
-        keys = [] if any(key.casefold() in _NOT_THE_ANSWER for key in keys) else keys
+        keys = [] if any(key.casefold() in _NOT_THE_ANSWER or _TAKING_BACK.search(key) for key in keys) else keys
         if value.get("type") == "object" and "properties" in value and "type" not in own:
             keys = ["properties"]  # filled in where the schema has the members' own schemas
     if len(keys) != 1 or keys[0] in own:
@@ -106,7 +141,9 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
             continue
         if (isinstance(other, dict | list) and other) or (key.casefold() in _TAKEN_BACK and other):
             return None
-        if (key.casefold() in _SUCCEEDED and other is False) or (key == "status" and other in _FAILED):
+        if (key.casefold() in _SUCCEEDED and other in (False, "no", "false")) or (key == "status" and other in _FAILED):
+            return None
+        if isinstance(other, str) and not is_call and _SAYS_OTHERWISE.search(other):
             return None
         is_remark = _holds(inner, key) if is_call else key == "status" and other in _WENT_WELL and _holds(inner, key)
         is_envelope = value.get("type") in _CALL_TYPES and (is_call or keys[0] == "function")

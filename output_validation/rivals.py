@@ -26,7 +26,7 @@ def doubt(
     dumped = dump_json(chosen.value) if others else b""
     rivals = [each for each in others if _is_rival(text, each, chosen, dumped, names)]
     if not rivals:
-        return chosen, False
+        return (None if _is_followed_by_the_answer(text, chosen, others) else chosen), False
     ordered = sorted((chosen, *rivals), key=lambda each: each.candidate.start)
     spans = [(each.candidate.start, each.candidate.end) for each in ordered]
     said = dict(zip(map(id, ordered), cues(text, spans), strict=True))
@@ -37,6 +37,16 @@ def doubt(
         return (meant, True) if meant is not None and meant.candidate.ok and meant.readable else (None, False)
     doubtful = any(_casts_doubt(text, rival, said[id(rival)], chosen, mine) for rival in rivals)
     return (None if doubtful else chosen), False
+
+
+def _is_followed_by_the_answer(text: str, chosen: Judged, others: Sequence[Judged]) -> bool:
+    """Return whether an example is followed by what is called the answer, whatever that holds."""
+    later = [each for each in others if each.candidate.start >= chosen.candidate.end]
+    if not later:
+        return False
+    spans = [(each.candidate.start, each.candidate.end) for each in (chosen, *later)]
+    mine, *theirs = cues(text, spans)
+    return mine is Cue.DECOY and Cue.ANSWER in theirs
 
 
 def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) -> bool:

@@ -20,10 +20,15 @@ MAX_VALUES: Final = 60_000
 """A faulty text with more values than this is refused: mending costs time that a strict text of any size does not."""
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-_ODD_SPACE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\ufeff]+")
+_ODD_SPACE: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\u3000\ufeff]+"
+)
 _LINE_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*")
 _OMISSION: Final = re.compile(
     r"\.{3}|\u2026|\b(?:(?<!or )more(?! than)|rest|remaining|omitted|truncated)\b", re.IGNORECASE
+)
+_BEGINS_OMISSION: Final = re.compile(
+    r"(?:/[/*]+|\#+)\s*(?:and )?(?:so on|so forth|others?\b|etc\b|repeat|continue|same for)", re.IGNORECASE
 )
 """What a comment says that stands for values which were left out."""
 
@@ -33,8 +38,8 @@ _IN_OBJECTS: Final = frozenset(",;\uff0c\uff1b")
 _IN_ARRAYS: Final = frozenset(",\uff0c")
 """What separates members and items. A semicolon between items may begin another row."""
 
-_VALUE_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
-_ITEM_START: Final = re.compile(r"""["'`\u201c\u2018{\[0-9-]""")
+_VALUE_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
+_ITEM_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +272,7 @@ class _Reader:
 
     def _comment(self, start: int, end: int) -> None:
         self._note(RepairKind.COMMENT_REMOVED, start, end)
-        if _OMISSION.search(self._text, start, end):
+        if _OMISSION.search(self._text, start, end) or _BEGINS_OMISSION.match(self._text, start, end):
             self._note(RepairKind.TAIL_LOST, start, end)
         if end >= self._limit and any(sign in self._text[start:end] for sign in "]}"):
             raise UnreadableError(start, "a comment that holds the end of the value")

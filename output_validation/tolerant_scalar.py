@@ -8,7 +8,7 @@ from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_text import UnreadableError
 
 _BARE: Final = re.compile(
-    r"""[^\s,:;\uff0c\uff1a\uff1b{}\[\]"'`\u201c\u201d\u2018\u2019#\\/()\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]+"""
+    r"""[^\s,:;\uff0c\uff1a\uff1b{}\[\]"'`\u201c\u201d\u201e\u2018\u2019#\\/()\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]+"""
 )
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _ODD_NUMBER: Final = re.compile(
@@ -16,6 +16,9 @@ _ODD_NUMBER: Final = re.compile(
 )
 _HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]{1,16}")
 _WORD: Final = re.compile(r"[A-Za-z_][\w.@+-]*|[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?(?=\s*[,}\]])"
+)
 _MAX_DIGITS: Final = 4000
 _LITERALS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
 _WORDED_OTHERWISE: Final[dict[str, bool | None]] = {
@@ -35,6 +38,8 @@ _PLACEHOLDERS: Final = re.compile(r"\.{2,}|…|N/?A\Z|undefined_.*", re.IGNORECA
 
 def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | None]:
     """Return what stands at ``start`` that is neither string nor container, its end, and what was mended."""
+    if moment := _DATE_TIME.match(text, start, limit):
+        return moment.group(), moment.end(), Repair(RepairKind.VALUE_QUOTED, start, moment.end())
     found = _BARE.match(text, start, limit)
     if found is None:
         raise UnreadableError(start, "a value is missing")

@@ -12,7 +12,14 @@ from typing import Final
 
 from output_validation.extraction import Repair, RepairKind
 
-CLOSERS: Final[dict[str, str]] = {'"': '"', "'": "'", "`": "`", "\u201c": '\u201d"', "\u2018": "\u2019'"}
+CLOSERS: Final[dict[str, str]] = {
+    '"': '"',
+    "'": "'",
+    "`": "`",
+    "\u201c": '\u201d"',
+    "\u2018": "\u2019'",
+    "\u201e": '\u201c\u201d"',
+}
 """What opens a string, and what may close it."""
 
 
@@ -53,7 +60,7 @@ _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 _LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
 _QUOTED_KEY: Final = (
     r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
-    rf"""|`(?:[^`\\\n]|\\.){{0,2000}}`|\u201c[^\u201d\\\n]{{0,2000}}\u201d){_GAP}(?:[:\uff1a]|=>?)"""
+    rf"""|`(?:[^`\\\n]|\\.){{0,2000}}`|\u201c[^\u201d\\\n]{{0,2000}}\u201d|\u201e[^\u201c\u201d\\\n]{{0,2000}}[\u201c\u201d]){_GAP}(?:[:\uff1a]|=>?)"""
     r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*(?:[:\uff1a]|=>)"""
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
@@ -64,8 +71,8 @@ _AFTER_MEMBER: Final = re.compile(
     rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{_QUOTED_KEY}|\Z)|;\s*\n\s*\}})"
 )
 _AFTER_ITEM: Final = re.compile(
-    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
-    rf"""|\uff0c{_GAP}["'`\u201c\u2018\[{{])"""
+    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
+    rf"""|\uff0c{_GAP}(?:["'`\u201c\u2018\[{{0-9-]|{_LITERAL}))"""
 )
 _AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[0-9]|\Z|{_LITERAL}))""")
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM, _AFTER_TUPLE_ITEM)
@@ -94,6 +101,9 @@ _JOINT: Final = re.compile(
     r"[\w.!?)\]}%\u2026][\"'`\u201d\u2019](?:[^\w\"'`\\]|\\[nrt,]){1,20}[\"'`\u201c\u2018][^\W_]"
 )
 """What stands between two strings: a quote that ends one, signs, a quote that begins the other."""
+
+_ENDS_ONE: Final = re.compile(r"\s|,(?!\s*[\"'`\u201d\u2019])|[;:=]")
+_ENDS_WITH_COMMA: Final = re.compile(r",\s*\Z")
 
 _TRIPLED: Final = re.compile(r"""(["']{3})((?:[^"'\\]|["'](?!\1))*?)\1""")
 _DOUBLED_KEY: Final = re.compile(r'""([\w $-]{1,80})""(?=\s*:)')
@@ -227,14 +237,24 @@ class _Mender:
             else:
                 self._parts.append(mark)
                 self._note(RepairKind.CONTROL_ESCAPED, at, at + 1)
+                # In a block quote, a mark that begins a line is none of the string's.
+                self._guessed = self._guessed or (
+                    mark == "\n" and self._text[at + 1 : at + 2] == ">" == self._line_begin()
+                )
                 position = at + 1
+
+    def _line_begin(self) -> str:
+        """Return the sign with which the line of the string's beginning begins."""
+        before = self._text.rfind("\n", 0, self._start) + 1
+        return self._text[before : before + 1]
 
     def _closes(self, at: int) -> bool:
         after = at + 1
         if _follows(self._text, after, self._limit, self._role, self._opener):
             return True
         if self._odd_quotes % 2 == 0 and _may_follow(self._text, after, self._limit, self._role):
-            # With an inner quote still open it is more likely that one's end.
+            # With an inner quote still open it is more likely that one's end; behind a comma, that of the next key.
+            self._guessed = self._guessed or _ENDS_WITH_COMMA.search(self._text, self._start + 1, at) is not None
             return True
         self._parts.append(self._text[at])
         self._note(RepairKind.QUOTE_ESCAPED, at, after)
@@ -252,8 +272,8 @@ class _Mender:
     def _joins(self, at: int) -> None:
         """Keep in mind whether the inner quotes so far end one string and begin another."""
         if self._odd_quotes == 1:
-            self._ends_one = self._text[at + 1 : at + 2].isspace()
-        self._begins_other = self._text[at - 1].isspace()
+            self._ends_one = _ENDS_ONE.match(self._text, at + 1, self._limit) is not None
+        self._begins_other = self._text[at - 1].isspace() or self._text[at - 1] in ",;:=["
         if self._odd_quotes % 2 and at > self._start + 1:
             self._guessed = self._guessed or _JOINT.match(self._text, at - 1, self._limit) is not None
 
