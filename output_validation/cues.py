@@ -33,10 +33,10 @@ _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
 )
 _TAKEN_BACK: Final = re.compile(
-    r"[\s`~]*(?:hm+[,. \u2026]*)?(?:wait|oops|actually|no,)(?!\w)(?![^\n]{0,100}\b(?:if|unless|not)\b)[^\n]{0,100}"
+    r"[\s`~]*+(?:hm+[,. \u2026]*)?(?:wait|oops|actually|no,)(?!\w)(?![^\n]{0,100}\b(?:if|unless|not)\b)[^\n]{0,100}"
     r"\b(?:wrong|incorrect|a mistake|let me (?:fix|correct|redo|revise)"
     r"|should (?:be|have been) (?:[\"'`\d\[{]|true|false|null))"
-    r"|[\s`~]*(?:scratch that|on second thought|correction:|no, wait\b|edit: [^\n]{0,60}\bshould be\b"
+    r"|[\s`~]*+(?:scratch that|on second thought|correction:|no, wait\b|edit: [^\n]{0,60}\bshould be\b"
     r"|(?:sorry|oops|wait)[,.!]? i meant\b"
     r"|actually,? (?:it|this|that)(?:[\u2019']s| is) (?:[\"'`\d\[{]|true|false|null)"
     r"|the (?:above|json above|(?:previous|above) (?:answer|json|value)) is (?:wrong|incorrect|invalid)"
@@ -45,7 +45,7 @@ _TAKEN_BACK: Final = re.compile(
     re.IGNORECASE,
 )
 _GOES_ON: Final = re.compile(
-    r"[\s`~]*[(\[]?(?:\.{3}|\u2026)?\s*(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)"
+    r"[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)"
     r"|(?:list |output |rest )(?:truncated|omitted))\b",
     re.IGNORECASE,
 )
@@ -57,7 +57,7 @@ _NEGATED: Final = re.compile(
     re.IGNORECASE,
 )
 _INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)
-_OUTPUT_BEHIND: Final = re.compile(r"[\s`]*(?:output\b|\.(?:\s|\Z))", re.IGNORECASE)
+_OUTPUT_BEHIND: Final = re.compile(r"[\s`]*+(?:output\b|\.(?:\s|\Z))", re.IGNORECASE)
 _KEPT_ALONE: Final = re.compile(r"\b(?:template|draft|first attempt|first try|format is)\b", re.IGNORECASE)
 """What a value may be called that is the answer if there is no other."""
 

@@ -270,6 +270,12 @@ def test_a_megabyte_of_anything_is_refused_in_time(before: str, piece: str) -> N
     assert len(extraction.candidates) < 1_000
 
 
+@pytest.mark.parametrize("piece", [" ", "\n`", "\n> ", " ...", ", ", " (", "\ndata: [DONE]"])
+def test_a_megabyte_of_anything_behind_the_value_is_passed_in_time(piece: str) -> None:
+    assert extract('{"n": 1}' + piece * (1_000_000 // len(piece)) + " and", {"type": "object"}).candidates
+    assert extract("{'n': 1}" + piece * (1_000_000 // len(piece)), {"type": "object"}).candidates
+
+
 def test_ten_thousand_levels_and_a_hundred_thousand_candidates_are_refused() -> None:
     assert not extract('{"n":' * 10_000 + "1" + "}" * 10_000, SCHEMA).ok
     assert not extract("{'n':" * 10_000 + "1" + "}" * 10_000, SCHEMA).ok
