@@ -11,7 +11,8 @@ from typing import Final
 _CHARS_BEFORE: Final = 120
 _CHARS_BEHIND: Final = 80
 _ANSWER: Final = re.compile(
-    r"\b(?:final|corrected|correction|revised|my answer|the answer|"
+    r"\b(?:final|corrected|correction|revised|updated(?: \w+)?(?=\s*:)|let me (?:fix|correct|redo) (?:that|it|this)|"
+    r"the right one|my answer|the answer|"
     r"here is the (?:json|result|output)|result is|answer is)\b",
     re.IGNORECASE,
 )
