@@ -148,6 +148,7 @@ class ReserveDecision:
     is committed). WAIT: outstanding reservations stand in the way; try again.
 
     ``unused``: an attempt that this very worker has reserved, and that an answer or the end of the job has overtaken.
+    ``uncalled``: attempts from the one asked for on that were given back so, and were never called.
     """
 
     kind: ReserveKind
@@ -157,6 +158,7 @@ class ReserveDecision:
     reason: str | None = None
     rebought: bool = False
     unused: int | None = None
+    uncalled: int = 0
 
 
 class Outcome(StrEnum):

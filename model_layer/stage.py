@@ -8,7 +8,7 @@ a live lease elsewhere is parked until just after its end; one whose answer is s
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -99,6 +99,8 @@ class ModelStage:
         self._deliveries: Once[Key, StageOutcome] = Once()
         self._calls: Once[Key, StageOutcome] = Once()
         self._steps_at_work: Counter[tuple[UUID, str, int]] = Counter()
+        self._given_back: dict[tuple[UUID, str, int], set[int]] = {}
+        """Attempts of steps at work that are not to be called any more, whatever a message has heard of them."""
 
     async def handle_one(self, delivery: Delivery) -> StageOutcome:
         """Finish one delivery. Raises InfrastructureError: the runner waits and hands it in again."""
@@ -118,6 +120,7 @@ class ModelStage:
             self._steps_at_work[step] -= 1
             if not self._steps_at_work[step]:
                 del self._steps_at_work[step]
+                self._given_back.pop(step, None)
 
     async def _routed(self, prompt: Prompt, body: bytes) -> StageOutcome:
         try:
@@ -165,6 +168,9 @@ class ModelStage:
 
     async def _proceed(self, call: Call, decision: ReserveDecision) -> StageOutcome:
         """Act on the ledger's answer, inside the slot."""
+        if decision.uncalled:
+            free = call.prompt.free + decision.uncalled
+            call = replace(call, prompt=call.prompt.model_copy(update={"free": free}))
         prompt = call.prompt
         if decision.unused is not None:
             await self._give_back(prompt, decision.unused)
@@ -172,9 +178,13 @@ class ModelStage:
             # IN_FLIGHT: the reservation was committed but its answer was lost on the way, or an older message,
             # led on by the ledger, is making this very call: then it is joined.
             case ReserveKind.GRANTED | ReserveKind.IN_FLIGHT:
+                step = (prompt.job_id, prompt.step, prompt.item)
+                if decision.attempt in self._given_back.get(step, ()):
+                    until = self._clock() + _BUDGET_WAIT_S
+                    return Retry(self._parked(prompt, call.body, until, "its reservation is given back"))
                 if self._metrics is not None:
                     self._metrics.granted(decision)
-                key = (prompt.job_id, prompt.step, prompt.item, decision.attempt)
+                key = (*step, decision.attempt)
                 return await self._calls.run(key, lambda: self._call(call, decision.attempt))
             case ReserveKind.ANSWERED if decision.answer is not None:
                 return self._stored(call, decision.attempt, decision.answer)
@@ -200,6 +210,7 @@ class ModelStage:
         """
         step = (prompt.job_id, prompt.step, prompt.item)
         if (*step, attempt) not in self._calls and self._steps_at_work[step] == 1:
+            self._given_back.setdefault(step, set()).add(attempt)
             await self._settling.settle(not_called(prompt, attempt))
 
     def _stored(self, call: Call, attempt: int, stored: StoredAnswer) -> StageOutcome:
@@ -266,7 +277,7 @@ class ModelStage:
         )
         successor = None
         if after.retry:
-            free = call.prompt.free + (after.cost_nanos == 0)
+            free = call.prompt.free + (after.outcome is CallOutcome.FAILED)
             again = call.prompt.model_copy(update={"attempt": attempt + 1, "free": free})
             not_before = None if after.delay_s is None else self._clock() + after.delay_s
             body = again.model_dump_json(exclude_none=True).encode()

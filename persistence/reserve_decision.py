@@ -5,7 +5,7 @@ Items are decided in order; what one is granted counts against the next. The fas
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -129,7 +129,7 @@ def decide(
         job = jobs.get(item.ref.job_id)
         key = (item.ref.job_id, item.ref.step, item.ref.item)
         rows = attempts.get(key, {})
-        attempt, answer = _walk(item, rows, worker, by_id, decided)
+        attempt, answer, uncalled = _walk(item, rows, worker, by_id, decided)
         if job is None or job.state is not JobState.OPEN:
             answer = ReserveDecision(ReserveKind.CLOSED, item.ref.attempt, unused=_unused(rows, worker))
         if answer is None and (key, attempt) in taken:
@@ -142,6 +142,8 @@ def decide(
             if _follows_abandoned(key, attempt, attempts, decided):
                 decided.rebought.append(item)
                 answer = ReserveDecision(ReserveKind.GRANTED, attempt, rebought=True)
+        if uncalled:
+            answer = replace(answer, uncalled=uncalled)
         decided.decisions.append(answer)
     return decided
 
@@ -152,31 +154,36 @@ def _walk(
     worker: UUID,
     budgets: Mapping[int, BudgetFacts],
     decided: Decided,
-) -> tuple[int, ReserveDecision | None]:
-    """Follow the ledger from the attempt asked for to the one to be made, or to what is already there."""
+) -> tuple[int, ReserveDecision | None, int]:
+    """Follow the ledger from the attempt asked for to the one to be made, or to what is already there.
+
+    Returns its number, the answer if it is there, and how many attempts on the way were never called.
+    """
     attempt, uncalled = item.ref.attempt, 0
     while (row := rows.get(attempt)) is not None:
+        found = None
         if row.state is AttemptState.ANSWERED:
             stored = StoredAnswer(row.deployment, row.raw or b"")
             unused = _unused(rows, worker)
-            return attempt, ReserveDecision(ReserveKind.ANSWERED, attempt, answer=stored, unused=unused)
-        if row.state is AttemptState.RESERVED:
-            if row.worker == worker:
-                return attempt, ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
-            if row.lease_until is not None:
-                return attempt, ReserveDecision(ReserveKind.LEASED, attempt, until=row.lease_until)
+            found = ReserveDecision(ReserveKind.ANSWERED, attempt, answer=stored, unused=unused)
+        elif row.state is AttemptState.RESERVED and row.worker == worker:
+            found = ReserveDecision(ReserveKind.IN_FLIGHT, attempt)
+        elif row.state is AttemptState.RESERVED and row.lease_until is not None:
+            found = ReserveDecision(ReserveKind.LEASED, attempt, until=row.lease_until)
+        elif row.state is AttemptState.RESERVED:
             _abandon(item, row, budgets, decided)
         elif row.error_code == NOT_CALLED:
             uncalled += 1
         elif row.final:
-            reason = row.error_code or "unknown"
-            return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason=reason)
+            found = ReserveDecision(ReserveKind.FAILED, attempt, reason=row.error_code or "unknown")
         elif row.error_code != LEASE_EXPIRED:
-            return attempt, ReserveDecision(ReserveKind.SUPERSEDED, attempt)
+            found = ReserveDecision(ReserveKind.SUPERSEDED, attempt)
+        if found is not None:
+            return attempt, found, uncalled
         attempt += 1
     if attempt - uncalled > item.max_attempts:
-        return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason="attempts_exhausted")
-    return attempt, None
+        return attempt, ReserveDecision(ReserveKind.FAILED, attempt, reason="attempts_exhausted"), uncalled
+    return attempt, None, uncalled
 
 
 def _unused(rows: Mapping[int, AttemptFacts], worker: UUID) -> int | None:

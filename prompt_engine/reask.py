@@ -152,7 +152,7 @@ def _child(node: Any, name: str) -> Any:
     members = node.get("properties")
     if isinstance(members, dict) and name in members:
         return members[name]
-    if not name.isdigit():
+    if not (name.isascii() and name.isdigit() and len(name) < 10):
         return None
     first = node.get("prefixItems")
     return first[int(name)] if isinstance(first, list) and int(name) < len(first) else node.get("items")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.errors import RenderError, TemplateError
-from common.recipes.grounding import Source, Span, TextsSource
+from common.recipes.grounding import Source, Span, TextsSource, plain_words
 from common.recipes.manifest import Check
 from common.schema import Json, Violation, dump_json
 from common.schema.violations import brief
@@ -163,8 +163,8 @@ def _not_found(items: Sequence[Any], source: Any, quotes: list[Span], *, distinc
             quotes.append(span)
     if missing or not distinct:
         return f"{_named(missing)} does not stand in the source" if missing else None
-    given = Counter(items)
-    surplus = [item for item, times in given.items() if times > 1 and times > max(s.count(item) for s in sources)]
+    given = Counter(map(plain_words, items))
+    surplus = [words for words, times in given.items() if times > 1 and times > max(s.count(words) for s in sources)]
     return f"{_named(surplus)} is given more often than it stands in the source" if surplus else None
 
 

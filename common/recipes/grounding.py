@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Final
 
 from common.schema import Json
@@ -51,18 +51,18 @@ class Source:
         start = self.text.find(quote)
         if start >= 0:
             return Span(quote, start, start + len(quote))
-        words = " ".join(_words(quote.translate(_SAME)))
+        words = plain_words(quote)
         start = self._words.find(words)
         return Span(quote, self._place(start), self._place(start + len(words) - 1) + 1) if start >= 0 else None
 
     def count(self, quote: str) -> int:
-        """Return how often ``quote`` stands here."""
-        return max(self.text.count(quote), self._words.count(" ".join(_words(quote.translate(_SAME)))))
+        """Return how often ``quote`` stands here, whatever its blanks and marks."""
+        return self._words.count(plain_words(quote))
 
     @cached_property
     def _words(self) -> str:
         """The text with one space between its words, so that a plain search finds what other spaces divide."""
-        return " ".join(_words(self.text.translate(_SAME)))
+        return plain_words(self.text)
 
     @cached_property
     def _starts(self) -> tuple[list[int], list[int]]:
@@ -96,8 +96,11 @@ class TextsSource(Source):
             return None
         number = bisect_right(self._text_starts, span.start) - 1
         before = self._text_starts[number]
-        pointer = next(islice(_pointers(self._value, ""), number, None))
-        return Span(quote, span.start - before, span.end - before, pointer)
+        return Span(quote, span.start - before, span.end - before, self._pointers[number])
+
+    @cached_property
+    def _pointers(self) -> list[str]:
+        return list(_pointers(self._value, ""))
 
 
 def _texts(value: Json) -> Iterator[str]:
@@ -116,8 +119,9 @@ def _pointers(value: Json, pointer: str) -> Iterator[str]:
         yield from _pointers(part, pointer + to_pointer([name]))
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text)
+def plain_words(text: str) -> str:
+    """Return a text with one space between its words, and one shape of quotation marks and dashes."""
+    return " ".join(_WORD.findall(text.translate(_SAME)))
 
 
 def find_quote(quote: str, source: str) -> Span | None:

@@ -18,7 +18,7 @@ class Limits:
     output_chars: int = 1 << 20
     produced_chars: int = 4 << 20
     iterations: int = 100_000
-    compared_items: int = 10_000_000
+    compared_items: int = 100_000_000
     nested_calls: int = 40
     integer_bits: int = 4096
 

@@ -284,9 +284,9 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             case "+", str() | list() | tuple(), str() | list() | tuple():
                 budget.produce(len(left) + len(right))
             case "*", str() | list() | tuple(), int():
-                budget.produce(_whole_size(left) * max(0, right))
+                budget.produce(_size_of(left, right))
             case "*", int(), str() | list() | tuple():
-                budget.produce(_whole_size(right) * max(0, left))
+                budget.produce(_size_of(right, left))
             case "*", int(), int() if left.bit_length() + right.bit_length() > budget.limits.integer_bits:
                 raise BudgetError("its arithmetic makes huge numbers")
             case "**", int(), int() if left.bit_length() * max(0, right) > budget.limits.integer_bits:
@@ -306,8 +306,10 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         return result
 
 
-def _whole_size(value: Any) -> int:
-    """Return how many characters and items there are in a value: a list may hold one and the same list many times."""
+def _size_of(value: Any, times: int) -> int:
+    """Return how many characters and items there are in a value so many times: it may hold one list many times."""
+    if times <= 1:
+        return len(value) * max(0, times)
     sizes: dict[int, int] = {}
 
     def size_of(part: Any) -> int:
@@ -320,7 +322,7 @@ def _whole_size(value: Any) -> int:
             sizes[id(part)] = len(part) + sum(map(size_of, parts))
         return sizes[id(part)]
 
-    return size_of(value)
+    return size_of(value) * times
 
 
 def _refuse_forbidden(tree: nodes.Template, name: str | None, filename: str | None) -> None:

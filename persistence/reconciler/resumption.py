@@ -69,16 +69,22 @@ def resume(job: LostJob, past: Sequence[PastAttempt]) -> Step:
 
 
 def resume_point(past: Sequence[PastAttempt]) -> tuple[int, int, int, int]:
-    """Return the attempt to ask for, the re-asks before it, which after it are over, and how many cost nothing."""
+    """Return the attempt to ask for, the re-asks before it, the last that is over, and how many before it were free.
+
+    Free ones behind it count as paid, which errs on the side of fewer calls.
+    """
     called = [row for row in past if row.error_code != NOT_CALLED]
     awaited = _awaited(called)
-    free = sum(row.state is AttemptState.FAILED and row.attempt < awaited for row in past)
     answered = [row for row in called if row.state is AttemptState.ANSWERED]
     if not answered:
-        return awaited, 0, 0, free
+        return awaited, 0, 0, _free(past, awaited)
     last = answered[-1].attempt
     passed = 0 if awaited == last else awaited - 1
-    return last, _reasks(called, last), passed, free
+    return last, _reasks(called, last), passed, _free(past, last)
+
+
+def _free(past: Sequence[PastAttempt], before: int) -> int:
+    return sum(row.state is AttemptState.FAILED and row.attempt < before for row in past)
 
 
 def _awaited(past: Sequence[PastAttempt]) -> int:

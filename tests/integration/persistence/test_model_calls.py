@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.contracts import Lane, Prompt, PromptPart, decode
+from common.contracts import Completion, Lane, Prompt, PromptPart, decode
 from common.errors import DatabaseUnavailable, ProviderError, ProviderErrorKind
 from common.kafka.consumer import Delivery
 from common.outcomes import Done, Forward, Retry
@@ -62,6 +62,8 @@ class Sleeper:
 
     def __init__(self, real: Ledger, meanwhile: Callable[[], Awaitable[None]]) -> None:
         self.seconds = 0.0
+        self.settling, self.may_settle = asyncio.Event(), asyncio.Event()
+        self.may_settle.set()
         self._real = real
         self._meanwhile = meanwhile
 
@@ -73,6 +75,8 @@ class Sleeper:
         return decisions
 
     async def settle(self, items: Sequence[Settlement]) -> None:
+        self.settling.set()
+        await self.may_settle.wait()
         await self._real.settle(items)
 
     async def renew_lease(self) -> None:
@@ -227,6 +231,35 @@ async def test_p4_a_reservation_that_a_late_answer_overtook_is_given_back(pool: 
     # And if that answer will not do, the next call goes behind what was never one
     [again] = await ledger.reserve([replace(first, ref=first.ref.model_copy(update={"attempt": 2}))])
     assert (again.kind, again.attempt) == (ReserveKind.GRANTED, 3)
+
+
+async def test_p3_a_reservation_is_not_called_while_it_is_given_back(pool: Pool, tmp_path: Path) -> None:
+    # Given a reservation that a late answer overtook, and that is being given back, slowly
+    (job,) = await submitted(pool)
+    first = replace(asked_elsewhere(job), deployment="one")
+    slow = await make_ledger(pool, lease_s=0.0)
+    await slow.reserve([first])
+
+    async def answered_late() -> None:
+        await slow.settle([replace(answered(job, USD), ref=first.ref)])
+
+    slept, provider = Sleeper(await make_ledger(pool), answered_late), Answering()
+    stage = made_stage(tmp_path, slept, provider, lambda: slept.seconds)
+    slept.may_settle.clear()
+    giving_back = asyncio.create_task(stage.handle_one(delivery(job)))
+    await slept.settling.wait()
+    # When the message that asks for that very attempt comes meanwhile
+    outcome = await stage.handle_one(delivery(job, attempt=2))
+    slept.may_settle.set()
+    # Then it makes no call that nobody would book, and comes again later, for the next attempt
+    assert isinstance(await giving_back, Forward)
+    assert isinstance(outcome, Retry)
+    assert provider.calls == 0
+    again = await stage.handle_one(delivery(job, attempt=2))
+    assert isinstance(again, Forward)
+    completion = decode(Completion, again.records[0].value)
+    assert (completion.attempt, completion.paid(completion.attempt)) == (3, 2)
+    assert await pool.fetchval("select array_agg(state order by attempt) from attempts") == [1, 2, 1]
 
 
 async def expect_given_back(pool: Pool, budget_id: int) -> None:

@@ -56,11 +56,11 @@ def died(attempt: int) -> PastAttempt:
             [row(1, ANSWERED), row(2, RESERVED)], (1, 0, 1, 0), id="the re-ask died: worded anew as the second"
         ),
         pytest.param(
-            [row(1, ANSWERED), row(2, FAILED)], (1, 0, 2, 1), id="the re-ask failed: worded anew as the third"
+            [row(1, ANSWERED), row(2, FAILED)], (1, 0, 2, 0), id="the re-ask failed: worded anew as the third"
         ),
         pytest.param(
             [row(1, ANSWERED), row(2, FAILED), row(3, FAILED, final=True)],
-            (1, 0, 2, 1),
+            (1, 0, 2, 0),
             id="the re-ask failed for good",
         ),
         pytest.param([row(1, ANSWERED, late=True), row(2, ANSWERED)], (2, 0, 0, 0), id="a late answer is no re-ask"),

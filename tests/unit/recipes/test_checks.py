@@ -133,7 +133,7 @@ def test_an_endless_expression_ends_at_its_budget() -> None:
     ],
 )
 def test_what_cannot_be_checked_is_a_violation(keys: dict[str, str], said: str) -> None:
-    output = {"rows": [{"code": "a"}, {}], "x": [str(n) for n in range(4_000)]}
+    output = {"rows": [{"code": "a"}, {}], "x": [str(n) for n in range(11_000)]}
 
     (violation,) = checked(output, **keys).violations
 
@@ -189,6 +189,8 @@ def test_distinct_quotes_may_be_given_as_often_as_they_stand_there() -> None:
     assert faults("Coffee 3.00", "Coffee 3.00", "Tea 2.00") == []
     (fault,) = faults("Coffee 3.00", "Tea 2.00", "Tea 2.00")
     assert '"Tea 2.00" is given more often than it stands in the source' in fault
+    (fault,) = faults("Tea 2.00", "Tea  2.00")
+    assert '"Tea 2.00" is given more often' in fault
     with pytest.raises(TemplateError, match="distinct goes with quotes"):
         compile_check(Check.model_validate({"name": "c", "unique": "output", "distinct": True}), "r")
 
