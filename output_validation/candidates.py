@@ -30,15 +30,18 @@ _WORK_AT_LEAST: Final = 100_000
 
 CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
 _NOTHING_BEHIND: Final = re.compile(r"[ \t]*[\]}),;.]*[ \t]*(?:\n|\Z)")
-_IN_SENTENCE: Final = re.compile(r"(?<!`)(?<!~)\b\w+[\w)]?[,;.]?\s+\Z")
 _LEADS_TO_VALUE: Final = re.compile(
-    r"(?:\b(?:is|are|be|was|answer|result|output|value|list|array|return|json))\W*\Z", re.IGNORECASE
+    r"(?:[:=>(]|\b(?:is|are|be|was|answer|result|output|value|list|array|return|returning|json))\W*\Z", re.IGNORECASE
 )
+_LEADS_TO_SOURCE: Final = re.compile(
+    r"\b(?:sources?|references?|refs?|citations?|footnotes?|see|cf|according to|per)\b\W*\Z", re.IGNORECASE
+)
+_SAYS_NONE: Final = re.compile(r"\b(?:no|not|none|nothing|cannot)\b|n[\u2019']t\b", re.IGNORECASE)
 _LOOK_BACK: Final = 200
 _STREAM_END: Final = re.compile(r"\n\s*data:\s*\[DONE\]\s*\Z")
 """How an event stream of chat completions ends."""
 
-_CHECK_BOX: Final = re.compile(r"\[ \][ \t]+\w")
+_CHECK_BOX: Final = re.compile(r"(?:\A|(?<=\n))[ \t]*(?:[-*+]|[0-9]{1,3}[.)])[ \t]+\[ \](?=[ \t]+\w)", re.MULTILINE)
 _CUT_OFF_LIST: Final = re.compile(r"\[[\s0-9.,+\-eE]*+(?:(?:true|false|null)[\s,]*+)*\Z")
 _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:[\[{][^\n`]*+)?)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
@@ -124,30 +127,32 @@ def read(text: str, max_depth: int) -> Reading:
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
     regions = sorted(search.regions(), key=lambda region: region.span.start)
-    # Where anything else was found, [1] in a sentence is a citation.
+    # Where anything else was found, [1] in a sentence is a citation; alone, where the sentence speaks of a source.
     others = [each for each in regions if not _is_citation(masked, each)]
-    regions = others or [each for each in regions if not _is_remark(masked, each)]
+    regions = others or ([] if len(regions) == 1 and _is_remark(masked, regions[0]) else regions)
     if not regions and (lone := _lone_scalar(masked, thoughts)):
         regions = [lone]
     return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES, masked)
 
 
 def _is_citation(text: str, region: Region) -> bool:
-    """Return whether a region is a [1] or [2, 3] that stands among words."""
+    """Return whether a region is a [1] or [2, 3] that stands among words which do not lead to it."""
     start, end = region.span.start, region.span.end
     if region.in_fence or CITATION.fullmatch(text, start, end) is None:
         return False
-    before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2].rstrip()
-    return not (before[-1:] in ("", ":", "=") and _NOTHING_BEHIND.match(text, end))
+    before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
+    if not before.strip():
+        return _NOTHING_BEHIND.match(text, end) is None
+    return _LEADS_TO_SOURCE.search(before) is not None or _LEADS_TO_VALUE.search(before) is None
 
 
 def _is_remark(text: str, region: Region) -> bool:
-    """Return whether a region is a lone [1] in a sentence that does not lead to it."""
+    """Return whether a region is a lone [1] in a sentence that names it as a source, or says that there is nothing."""
     start, end = region.span.start, region.span.end
     if not _is_citation(text, region) or not text[start + 1 : end - 1].isdecimal():
         return False
     before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
-    return _IN_SENTENCE.search(before) is not None and _LEADS_TO_VALUE.search(before) is None
+    return _LEADS_TO_SOURCE.search(before) is not None or _SAYS_NONE.search(before) is not None
 
 
 def _lone_scalar(text: str, thoughts: tuple[Span, ...]) -> Region | None:
@@ -212,6 +217,7 @@ class _Search:
         self._max_depth = max_depth
         self._fences = fences
         self._fence_starts = [fence.inner.start for fence in fences]
+        self._check_boxes = {found.end() - 3 for found in _CHECK_BOX.finditer(text)}
         stream_end = _STREAM_END.search(text, max(0, len(text) - _LOOK_BACK))
         self._end = stream_end.start() if stream_end else len(text)
         self._work_left = _WORK_PER_CHAR * len(text) + _WORK_AT_LEAST
@@ -229,7 +235,7 @@ class _Search:
                 self.gave_up = True
                 return
             start = opener.start()
-            if _SUBSCRIPT.match(self._text, start) or _CHECK_BOX.match(self._text, start):
+            if _SUBSCRIPT.match(self._text, start) or start in self._check_boxes:
                 position = start + 1
                 self._prose_left -= 1
                 continue

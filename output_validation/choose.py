@@ -115,7 +115,9 @@ def _is_prose(text: str, each: Judged, schema: CompiledSchema | None) -> bool:
     ):
         return False
     part = text[candidate.start : candidate.end]
-    return part.startswith("[") and part.endswith("]") and _TELLS_JSON.search(part) is None
+    # So is one that the end of the answer cut off.
+    ends = part.endswith("]") or not text[candidate.end :].strip()
+    return part.startswith("[") and ends and _TELLS_JSON.search(part) is None
 
 
 def _preferred(good: list[Judged], schema: CompiledSchema | None) -> list[Judged]:

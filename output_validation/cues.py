@@ -37,8 +37,9 @@ _TAKEN_BACK: Final = re.compile(
     r"[\s`~]*+(?:hm+[,. \u2026]*)?(?:wait|oops|actually|no,)(?!\w)(?![^\n]{0,100}\b(?:if|unless|not)\b)[^\n]{0,100}"
     r"\b(?:wrong|incorrect|a mistake|let me (?:fix|correct|redo|revise)"
     r"|should (?:be|have been) (?:[\"'`\d\[{]|true|false|null))"
-    r"|[\s`~]*+(?:scratch that|on second thought|correction:|no, wait\b|edit: [^\n]{0,60}\bshould be\b"
+    r"|[\s`~]*+(?:scratch that|correction:(?! (?:none|no|not)\b)|no, wait[,.:!]|edit: [^\n]{0,60}\bshould be\b"
     r"|(?:sorry|oops|wait)[,.!]? i meant\b"
+    r"|on second thought\b(?![^\n]{0,80}\b(?:right|fine|correct|ok|okay|stands|good)\b)"
     r"|actually,? (?:it|this|that)(?:[\u2019']s| is) (?:[\"'`\d\[{]|true|false|null)"
     r"|the (?:above|json above|(?:previous|above) (?:answer|json|value)) is (?:wrong|incorrect|invalid)"
     r"|(?:please )?(?:ignore|disregard) the (?:json |answer |value )?above"
@@ -47,14 +48,14 @@ _TAKEN_BACK: Final = re.compile(
 )
 _GOES_ON: Final = re.compile(
     r"[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)"
-    r"|(?:list |output |rest )(?:truncated|omitted))\b",
+    r"|(?:list |output |rest )(?:truncated|omitted))\b\W*(?:\n|\Z)",
     re.IGNORECASE,
 )
 """What stands behind a list of which the rest was left out."""
 
 _NEGATED: Final = re.compile(
-    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot|\bfailed to|\bunable to)"
-    r"(?: (?:be|look like|like|return|give|parse|read|process))?|\b(?:be|is) invalid)[\s:\"'`]*\Z",
+    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read))?"
+    r"|\b(?:failed|unable) to parse|\b(?:this|that|it) (?:would be|is) invalid)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
 _INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)

@@ -68,7 +68,12 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
     if decoded is not None:
         inner = list(held_by(decoded[0], (Change(decoded[1], ""),), own, of_items))
     if wants_array:
-        yield from (each for each in inner if isinstance(each[0], list | str))
+        for content, changes in inner:
+            decoded = read_scalar_as(content, _CONTAINERS) if isinstance(content, str) else None
+            if isinstance(content, list):
+                yield content, changes
+            elif decoded is not None and isinstance(decoded[0], list):
+                yield decoded[0], (*changes, Change(decoded[1], ""))
     yield value, ()
     if not wants_array:
         yield from inner

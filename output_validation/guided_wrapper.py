@@ -35,12 +35,13 @@ _TAKEN_BACK: Final = frozenset(
         "incomplete",
     }
 )
-_TAKING_BACK: Final = re.compile(r"(?:^|_|-)(?:wrong|incorrect|anti|counter)(?:$|_|-)", re.IGNORECASE)
+_TAKING_BACK: Final = re.compile(r"(?:^|_|-)(?:wrong|incorrect|(?:anti|counter)[_-]?example)(?:$|_|-)", re.IGNORECASE)
 """What the name of a wrapper says of what it holds, among its words."""
 
 _SAYS_OTHERWISE: Final = re.compile(
-    r"\b(?:this|the (?:answer|value|result|output|json|above|data))(?: \w+){0,2} (?:is|was|may be|might be)(?: an?)? "
-    r"(?:wrong|incorrect|invalid|placeholder|truncated|incomplete)\b|\A\W*(?:should be|(?:\w+ )?(?:server )?error\b)",
+    r"\b(?:this|the (?:answer|value|result|output|json|above)) (?:is|was|may be|might be)(?: an?)? "
+    r"(?:wrong|incorrect|invalid|placeholder|truncated|incomplete)\W*\Z"
+    r"|\A\W*(?:should be\b|(?:internal |server |internal server )error\W*\Z)",
     re.IGNORECASE,
 )
 """What a remark beside the value says that is worse than a remark."""

@@ -28,7 +28,9 @@ _OMISSION: Final = re.compile(
     r"\.{3}|\u2026|\b(?:(?<!or )more(?! than)|rest|remaining|omitted|truncated)\b", re.IGNORECASE
 )
 _BEGINS_OMISSION: Final = re.compile(
-    r"(?:/[/*]+|\#+)\s*(?:and )?(?:so on|so forth|others?\b|etc\b|repeat|continue|same for)", re.IGNORECASE
+    r"(?:/[/*]+|\#+)\s*(?:and )?"
+    r"(?:so on|so forth|etc\b|(?:the )?others?\s*(?:\*/|\Z|\n)|repeat for|continue (?:for|like|with))",
+    re.IGNORECASE,
 )
 """What a comment says that stands for values which were left out."""
 
