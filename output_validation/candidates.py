@@ -41,7 +41,7 @@ _LOOK_BACK: Final = 200
 _STREAM_END: Final = re.compile(r"\n\s*data:\s*\[DONE\]\s*\Z")
 """How an event stream of chat completions ends."""
 
-_CHECK_BOX: Final = re.compile(r"(?:\A|(?<=\n))[ \t]*(?:[-*+]|[0-9]{1,3}[.)])[ \t]+\[ \](?=[ \t]+\w)", re.MULTILINE)
+_CHECK_BOX: Final = re.compile(r"^[ \t]*(?:[-*+]|[0-9]{1,3}[.)])[ \t]+\[ \](?=[ \t]+\w)", re.MULTILINE)
 _CUT_OFF_LIST: Final = re.compile(r"\[[\s0-9.,+\-eE]*+(?:(?:true|false|null)[\s,]*+)*\Z")
 _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:[\[{][^\n`]*+)?)$", re.MULTILINE)
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")

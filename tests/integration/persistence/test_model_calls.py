@@ -123,6 +123,18 @@ def asked_elsewhere(job: NewJob) -> Reservation:
     return replace(asking_main, ref=asking_main.ref.model_copy(update={"step": step}))
 
 
+async def seemingly_dead(pool: Pool, job: NewJob) -> tuple[Reservation, Callable[[], Awaitable[None]]]:
+    """Reserve the first call for a worker whose lease has ended; return that, and what lets it answer after all."""
+    first = replace(asked_elsewhere(job), deployment="one")
+    slow = await make_ledger(pool, lease_s=0.0)
+    await slow.reserve([first])
+
+    async def answered_late() -> None:
+        await slow.settle([replace(answered(job, USD), ref=first.ref)])
+
+    return first, answered_late
+
+
 async def test_p3_a_worker_that_slept_before_its_call_leaves_it_to_the_one_that_took_over(
     pool: Pool, tmp_path: Path
 ) -> None:
@@ -210,13 +222,7 @@ async def test_p4_a_reservation_that_a_late_answer_overtook_is_given_back(pool: 
     # Given a call of a worker that seems dead, reserved anew by one that is stopped before it calls
     budget = await put_budget(pool, 100 * USD)
     (job,) = await submitted(pool)
-    first = replace(asked_elsewhere(job), deployment="one")
-    slow = await make_ledger(pool, lease_s=0.0)
-    await slow.reserve([first])
-
-    async def answered_late() -> None:
-        await slow.settle([replace(answered(job, USD), ref=first.ref)])
-
+    first, answered_late = await seemingly_dead(pool, job)
     ledger = await make_ledger(pool)
     slept, provider = Sleeper(ledger, answered_late), Answering()
     # When it wakes up and the first one has answered
@@ -236,13 +242,7 @@ async def test_p4_a_reservation_that_a_late_answer_overtook_is_given_back(pool: 
 async def test_p3_a_reservation_is_not_called_while_it_is_given_back(pool: Pool, tmp_path: Path) -> None:
     # Given a reservation that a late answer overtook, and that is being given back, slowly
     (job,) = await submitted(pool)
-    first = replace(asked_elsewhere(job), deployment="one")
-    slow = await make_ledger(pool, lease_s=0.0)
-    await slow.reserve([first])
-
-    async def answered_late() -> None:
-        await slow.settle([replace(answered(job, USD), ref=first.ref)])
-
+    _, answered_late = await seemingly_dead(pool, job)
     slept, provider = Sleeper(await make_ledger(pool), answered_late), Answering()
     stage = made_stage(tmp_path, slept, provider, lambda: slept.seconds)
     slept.may_settle.clear()
