@@ -5,16 +5,14 @@
 
 import argparse
 import json
-import random
 import sys
 from collections.abc import Sequence
-from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.validation import reask
-from bench.validation.instances import make_object
+from bench.validation.hot_path import hot_path
 from bench.validation.measure import (
     ALL_FAULTS,
     READERS,
@@ -27,7 +25,6 @@ from bench.validation.measure import (
     score,
     single_faults,
 )
-from common.schema import compile_schema
 from output_validation import extract
 
 
@@ -72,26 +69,6 @@ def compared(console: Console, title: str, sample: Sequence[Answer]) -> None:
 
 def _shares(result: Score) -> tuple[str, str, str]:
     return tuple(f"{result.share(n):.1f}" for n in (result.exact, result.wrong, result.refused))  # type: ignore[return-value]  # three of three
-
-
-def hot_path(console: Console) -> None:
-    """Print what strict JSON of 2 KB costs, and the check alone."""
-    rng = random.Random(7)
-    schema, value = make_object(rng)
-    while not 1_900 < len(json.dumps(value)) < 2_200:
-        schema, value = make_object(rng)
-    compiled, text = compile_schema(schema), json.dumps(value)
-    for label, call in (
-        (f"extract, strict JSON of {len(text)} bytes, with the check", lambda: extract(text, compiled)),
-        ("check alone, compiled", lambda: compiled.check(value)),
-    ):
-        times = []
-        for _ in range(3_000):
-            start = perf_counter()
-            call()
-            times.append((perf_counter() - start) * 1e6)
-        times.sort()
-        console.print(f"{label}: p50 {times[1500]:.1f} µs, p99 {times[2970]:.1f} µs")
 
 
 def show(console: Console, sample: Sequence[Answer], wrong: int, refused: int) -> None:
