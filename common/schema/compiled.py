@@ -6,7 +6,6 @@ beyond which a pattern counts as not matched. Schemas whose references multiply 
 that would take more time than its size allows, see work, counts as not valid.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -67,17 +66,14 @@ class _Teller:
 class CompiledSchema:
     """One schema, ready to check. Keep it where the same schema is used again and again."""
 
-    __slots__ = ("_guards", "_most_faults", "_nests", "_size", "_tell", "_validator", "digest", "is_valid", "schema")
+    __slots__ = ("_guards", "_most_faults", "_nests", "_size", "_tell", "_validator", "is_valid", "schema")
 
     is_valid: Callable[[Json], bool]
     """Whether an instance, of bounded nesting as parse_json gives it, satisfies the schema."""
 
-    def __init__(
-        self, schema: Json, digest: bytes, validator: jsonschema_rs.Validator, weight: Weight, teller: _Teller
-    ) -> None:
+    def __init__(self, schema: Json, validator: jsonschema_rs.Validator, weight: Weight, teller: _Teller) -> None:
         """Prepare. ``teller`` makes what says what is wrong, where ``validator`` could take too long for it."""
         self.schema = schema
-        self.digest = digest
         self._validator = validator
         self._most_faults = weight.faults
         self._size = len(_dump(schema))
@@ -163,15 +159,17 @@ def compile_schema(
 
     Raises SchemaError, with every fault explained, if it cannot be used.
     """
-    key = (_digest(schema), _digest(dict(resources)) if resources else b"", formats)
+    # The whole text is the key: to hash it for a dict takes a fifth of what a digest takes.
+    key = (_written(schema), _written(dict(resources)) if resources else b"", formats)
     found = _cache.get(key)
     if found is not None:
         return found
     usable = _weighed(schema, formats, resources)
     if isinstance(usable, list):
         raise _refused(usable)
-    validator, weight = usable
-    compiled = CompiledSchema(schema, key[0], validator, weight, _Teller(schema, formats, resources))
+    # What is cached stays as it was, whatever becomes of what was given.
+    own, own_resources = json.loads(key[0]), json.loads(key[1] or b"{}")
+    compiled = CompiledSchema(own, *usable, _Teller(own, formats, own_resources))
     with _cache_lock:
         while len(_cache) >= _MAX_CACHED:
             del _cache[next(iter(_cache))]
@@ -182,7 +180,7 @@ def compile_schema(
 def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -> list[Violation]:
     """Return what is wrong with ``schema`` itself, pointers into the schema: empty if it can be used."""
     try:
-        _digest(schema)
+        _written(schema)
     except SchemaError:
         return [_not_json(schema)]
     usable = _weighed(schema, True, resources)
@@ -192,6 +190,11 @@ def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -
 def _weighed(
     schema: Json, formats: bool, resources: Mapping[str, Json] | None
 ) -> tuple[jsonschema_rs.Validator, Weight] | list[Violation]:
+    try:
+        # orjson writes NaN as null.
+        json.dumps((schema, dict(resources or {})), allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return [_not_json(schema)]
     validator = _compile(schema, formats, resources)
     if isinstance(validator, list):
         return validator
@@ -233,8 +236,8 @@ def _dump(value: Json) -> bytes:
         return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
 
 
-def _digest(schema: Json) -> bytes:
+def _written(schema: Json) -> bytes:
     try:
-        return hashlib.sha256(_dump(schema)).digest()
+        return _dump(schema)
     except (ValueError, TypeError, RecursionError):
         raise _refused([_not_json(schema)]) from None

@@ -1,8 +1,10 @@
 """check says what is wrong with an instance, agrees with the reference implementation, and cannot be stalled."""
 
 import json
+import math
 import resource
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -150,6 +152,16 @@ def test_a_changed_schema_is_another_schema() -> None:
     assert check(1, schema) == []
 
 
+def test_a_compiled_schema_stays_as_it_was() -> None:
+    schema = {"type": "string", "title": "kept"}
+    compiled = compile_schema(schema)
+    schema["type"] = "integer"
+
+    assert compile_schema({"type": "string", "title": "kept"}) is compiled
+    assert compiled.schema["type"] == "string"
+    assert only(compiled.check(1)).expected == "string"
+
+
 def test_the_same_content_is_compiled_once() -> None:
     assert compile_schema({"maxLength": 7, "type": "string"}) is compile_schema({"maxLength": 7, "type": "string"})
 
@@ -168,6 +180,8 @@ def test_the_same_content_is_compiled_once() -> None:
         ([], ""),
         (5, ""),
         ({"properties": {1: {}}}, ""),
+        ({"const": math.nan, "title": "unseen"}, ""),
+        ({"const": UUID(int=1)}, ""),
     ],
 )
 def test_a_faulty_schema_is_explained_with_a_pointer_into_it(schema: Any, pointer: str) -> None:
