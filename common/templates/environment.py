@@ -42,7 +42,6 @@ _FILTERS: Final = frozenset(
         "reject",
         "rejectattr",
         "reverse",
-        "round",
         "select",
         "selectattr",
         "sort",
@@ -85,6 +84,10 @@ _STRING_METHODS: Final = frozenset(
     }
 )
 _DICT_METHODS: Final = frozenset({"get", "items", "keys", "values"})
+_CHARS_AS_ITEM: Final = 16
+"""As many characters are looked through in the time in which one item of a list is compared."""
+
+_MOST_DECIMALS: Final = 308
 _FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
     nodes.Include: "include",
     nodes.Import: "import",
@@ -185,9 +188,19 @@ def _sum(context: Context, items: Iterable[Any], attribute: str | int | None = N
 
 @pass_context
 def _is_in(context: Context, value: Any, container: Any) -> bool:
+    """Do what the operator ``in`` does, on the budget; it is rewritten to this test."""
     if isinstance(container, list | tuple):
         _budget(context).search(len(container))
+    elif isinstance(container, str):
+        _budget(context).search(len(container) // _CHARS_AS_ITEM)
     return bool(value in container)
+
+
+@pass_context
+def _round(_context: Context, value: Any, precision: int = 0, method: Any = "common") -> Any:
+    if abs(precision) > _MOST_DECIMALS:
+        raise BudgetError(f"it rounds to more than {_MOST_DECIMALS} decimals")
+    return FILTERS["round"](value, precision, method)
 
 
 @pass_context
@@ -235,6 +248,7 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             "indent": _indent,
             "join": _join,
             "replace": _replace,
+            "round": _round,
             "sum": _sum,
             "tojson": _to_json,
         }
@@ -301,6 +315,8 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         budget.enter()
         if isinstance(obj, LoopContext) and args:
             args = (_counted(context, args[0]), *args[1:])
+        elif isinstance(text := getattr(obj, "__self__", None), str):
+            budget.search(len(text) // _CHARS_AS_ITEM)
         result = super().call(context, obj, *args, **kwargs)
         budget.leave()
         return result
@@ -337,17 +353,22 @@ def _refuse_forbidden(tree: nodes.Template, name: str | None, filename: str | No
 
 
 def _with_budgets(tree: nodes.Template) -> nodes.Template:
-    """Rewrite loops to iterate on the budget, and ``~`` to join on it."""
+    """Rewrite loops to iterate on the budget, ``~`` to join and ``in`` to search on it."""
     for loop in list(tree.find_all(nodes.For)):
         loop.iter = _filtered(loop.iter, "_counted")
-    _replace_children(tree, _budgeted_concat)
+    _replace_children(tree, _budgeted)
     return tree
 
 
-def _budgeted_concat(node: nodes.Node) -> nodes.Node:
-    if isinstance(node, nodes.Concat):
-        return _filtered(nodes.List(list(node.nodes), lineno=node.lineno), "_concat")
-    return node
+def _budgeted(node: nodes.Node) -> nodes.Node:
+    match node:
+        case nodes.Concat():
+            return _filtered(nodes.List(list(node.nodes), lineno=node.lineno), "_concat")
+        case nodes.Compare(ops=[nodes.Operand(op="in" | "notin" as operator, expr=container)]):
+            found = nodes.Test(node.expr, "in", [container], [], None, None, lineno=node.lineno)
+            return found if operator == "in" else nodes.Not(found, lineno=node.lineno)
+        case _:
+            return node
 
 
 def _replace_children(parent: nodes.Node, replace: Callable[[nodes.Node], nodes.Node]) -> None:

@@ -150,6 +150,12 @@ def test_the_sandbox_holds_when_rendering(source: str) -> None:
         "{{ ('x' * 90000) | replace('x', 'y' * 90000) }}",
         "{{ ('x\n' * 9000) | indent(90000) }}",
         "{% for a in input.deep recursive %}{{ loop(a) }}{% endfor %}",
+        "{% set l = range(100000) | list %}{% for i in range(90000) %}{{ 'a' in l }}{% endfor %}",
+        "{% set l = range(100000) | list %}{% for i in range(90000) if 'a' not in l %}{% endfor %}",
+        "{% set t = 'a' * 2000000 %}{% for i in range(90000) %}{{ 'b' in t }}{% endfor %}",
+        "{% set t = 'a' * 2000000 %}{% for i in range(90000) %}{{ t.find('b') }}{% endfor %}",
+        "{{ 1 | round(10000000) }}",
+        "{{ 1 | round(-10000000, 'floor') }}",
     ],
 )
 def test_a_budget_stops_what_grows(source: str) -> None:
@@ -161,6 +167,21 @@ def test_a_budget_stops_what_grows(source: str) -> None:
 
     assert error.code == "render_budget"
     assert len(error.detail) < 300
+
+
+@pytest.mark.parametrize(
+    ("source", "rendered"),
+    [
+        (
+            "{{ 'b' in ['a', 'b'] }} {{ 'b' not in ['a'] }} {{ 1 in range(3) }} {{ 'k' in {'k': 1} }}",
+            "True True True True",
+        ),
+        ("{{ 'bc' in 'abc' }} {{ 'ca' not in 'abc' and not 'x' in 'abc' }} {{ 1 in [1] == true }}", "True True False"),
+        ("{{ 2.345 | round(2) }} {{ 2.5 | round }} {{ 2.341 | round(2, 'ceil') }}", "2.35 2.0 2.35"),
+    ],
+)
+def test_what_is_counted_gives_what_it_gave(source: str, rendered: str) -> None:
+    assert render(source).lower() == rendered.lower()
 
 
 def test_limits_are_the_callers() -> None:
