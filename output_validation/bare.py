@@ -1,21 +1,27 @@
-"""Reads an answer that is one bare word: the label, number or yes that a schema of scalars asks for. Pure.
+"""Reads answers bare of brackets: one word, as a schema of scalars asks for, or an object's members. Pure.
 
-Only if it is all the answer holds beside thoughts, a fence, emphasis and quotes; never where any text would do.
+Only if it is all the answer holds beside thoughts and a fence; a word never where any text would do, members
+only where none can be missing.
 """
 
+import re
+from dataclasses import replace
 from typing import Final
 
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Json, parse_json
-from output_validation.candidates import END_MARK, Reading, Span
+from output_validation.candidates import END_MARK, Reading, Region, Span
 from output_validation.extraction import Place, Policy, Repair, RepairKind
 from output_validation.guided import resolve
-from output_validation.judge import Judged, judge_value
+from output_validation.judge import Judged, declares_more, judge_region, judge_value
+from output_validation.tolerant import read_tolerantly
+from output_validation.tolerant_text import UnreadableError
 
 _MAX_CHARS: Final = 120
 _EMPHASIS: Final = ("**", "__", "*", "_", "`")
 _QUOTES: Final = ("''", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
 _SCALARS: Final = frozenset({"boolean", "integer", "number", "null"})
+_FIRST_KEY: Final = re.compile(r'"([^"\\\n]{1,200})"[ \t]*:')
 
 
 def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Policy) -> Judged | None:
@@ -38,6 +44,34 @@ def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Pol
     return judged if judged.candidate.ok and judged.readable else None
 
 
+def judge_bare_members(reading: Reading, schema: CompiledSchema | None, policy: Policy) -> Judged | None:
+    """Return the object whose opening bracket an answer left out, if it has every declared member; else None.
+
+    So answer models whose answer somebody began for them, and those that close what they did not open.
+    """
+    root = resolve(schema.schema, schema.schema) if schema is not None else None
+    declared = root.get("properties") if isinstance(root, dict) else None
+    place, whole = _whole(reading)
+    first = _FIRST_KEY.match(reading.spoken, whole.start, whole.end)
+    if not isinstance(root, dict) or not isinstance(declared, dict) or first is None or first[1] not in declared:
+        return None
+    opened = "{" + reading.spoken[whole.start : whole.end]
+    try:
+        mended = read_tolerantly(opened, 0, len(opened), max_depth=policy.max_depth)
+    except UnreadableError:
+        return None
+    if mended.end != len(opened) or not declared.keys() <= mended.value.keys() or declares_more(root):
+        return None
+    # Offsets in what was opened lie one behind those in what was not.
+    shift = whole.start - 1
+    moved = [replace(each, start=max(whole.start, each.start + shift), end=each.end + shift) for each in mended.repairs]
+    opening = Repair(RepairKind.BRACKET_ADDED, whole.start, whole.start)
+    closed = replace(mended, end=whole.end, repairs=(opening, *moved))
+    region = Region(place, whole, closed, sealed=place is Place.FENCE)
+    judged = judge_region(reading.spoken, region, schema, policy)
+    return judged if judged.candidate.ok and judged.readable else None
+
+
 def _is_unicode(word: str) -> bool:
     """Return whether a word has no half of a surrogate pair, as where an answer was cut within a character."""
     return not any("\ud800" <= sign <= "\udfff" for sign in word)
@@ -46,11 +80,7 @@ def _is_unicode(word: str) -> bool:
 def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:
     """Return where the only line of an answer stands, without what is around it, and whether it is quoted."""
     text = reading.spoken
-    end_mark = END_MARK.search(text)
-    whole = _stripped(text, Span(0, end_mark.start() if end_mark else len(text)))
-    place = Place.PROSE
-    if len(reading.fences) == 1 and reading.fences[0].outer == whole:
-        place, whole = Place.FENCE, _stripped(text, reading.fences[0].inner)
+    place, whole = _whole(reading)
     start, end = whole.start, whole.end
     if not 0 < end - start <= _MAX_CHARS or "\n" in text[start:end]:
         return None
@@ -63,6 +93,16 @@ def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:
             return place, Span(start, end), False
         start, end = start + len(mark), end - (len(mark) or 1)
     return None
+
+
+def _whole(reading: Reading) -> tuple[Place, Span]:
+    """Return all that an answer holds beside thoughts, the mark of its end and a fence around it."""
+    text = reading.spoken
+    end_mark = END_MARK.search(text)
+    whole = _stripped(text, Span(0, end_mark.start() if end_mark else len(text)))
+    if len(reading.fences) == 1 and reading.fences[0].outer == whole:
+        return Place.FENCE, _stripped(text, reading.fences[0].inner)
+    return Place.PROSE, whole
 
 
 def _stripped(text: str, span: Span) -> Span:

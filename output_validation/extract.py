@@ -15,7 +15,7 @@ import orjson
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Json, Violation, compile_schema
 from common.schema.strict_json import parse_quickly
-from output_validation.bare import judge_bare_word
+from output_validation.bare import judge_bare_members, judge_bare_word
 from output_validation.candidates import END_MARK, Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
 from output_validation.extraction import (
@@ -100,9 +100,10 @@ def _found(text: str, schema: CompiledSchema | None, policy: Policy) -> Extracti
     body = " " + text[1:] if text.startswith("\ufeff") else text
     reading = read(body, policy.max_depth)
     found = choose(text, reading, _all_judged(body, reading.regions, schema, policy), schema, policy)
-    if not found.ok and _OPENER.search(reading.spoken) is None:
-        word = judge_bare_word(reading, schema, policy)
-        found = choose(text, reading, [word], schema, policy) if word is not None else found
+    if not found.ok:
+        word = judge_bare_word(reading, schema, policy) if _OPENER.search(reading.spoken) is None else None
+        bare = word or judge_bare_members(reading, schema, policy)
+        found = choose(text, reading, [bare], schema, policy) if bare is not None else found
     return found
 
 
@@ -111,7 +112,7 @@ def _found_without_markup(plain: PlainText, schema: CompiledSchema | None, polic
     found = _found(plain.text, schema, policy)
     inside = all(plain.span.start <= each.start and each.end <= plain.span.end for each in found.candidates)
     # A string in other quotes, or over several lines, may have lost something of its own with the markup.
-    touched = any(repair.kind in _MAY_HOLD_MARKUP for repair in found.repairs)
+    touched = not plain.around and any(repair.kind in _MAY_HOLD_MARKUP for repair in found.repairs)
     if not (found.ok and inside and plain.kind in policy.allowed) or touched:
         return None
     repairs = (Repair(plain.kind, plain.span.start, plain.span.end), *found.repairs)

@@ -1,4 +1,4 @@
-"""Takes off markup that some answers put on each line or bracket of their value: quote marks, doubled braces, CDATA.
+"""Takes off markup that some answers put on or around their value: quote marks, doubled braces, CDATA, a LaTeX box.
 
 Pure. Only what cannot be read as it stands is looked at so. What is taken off is blanked, so offsets stay those of the
 text.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from output_validation.candidates import Span
+from output_validation.candidates import END_MARK, Span
 from output_validation.extraction import RepairKind
 
 _OPENER: Final = re.compile(r"[\[{]|```|~~~")
@@ -21,6 +21,12 @@ _FIRST_DOUBLED: Final = re.compile(r'\{\{\s*"')
 _FENCE: Final = re.compile(r"(?:`{3,}|~{3,})[^\n]*")
 _WORD: Final = re.compile(r"\w")
 _HALF: Final = {"{": "{ ", "}": " }"}
+_BOX: Final = re.compile(r"\\boxed[ \t]*\{")
+_VALUE_OPENS: Final = re.compile(r"""[\[{]\s*+["'\[{]|```""")
+_STRING_OR_BRACE: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}]')
+_BEHIND_BOX: Final = re.compile(rf"[\s$\\).\]*]*(?:{END_MARK.pattern}|\Z)")
+_DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|never|wrong|incorrect|invalid|example|e\.g)\b", re.IGNORECASE)
+_TEXT_IN_BOX: Final = re.compile(r"\s*\\(?:text|texttt|textbf|mathrm|mathbf)\{([^{}\\]*)\}\s*")
 _CDATA: Final = re.compile(r"<!\[CDATA\[|\]\]>")
 
 
@@ -31,11 +37,13 @@ class PlainText:
     text: str
     span: Span
     kind: RepairKind
+    around: bool = False
+    """It was taken off around the value, and none of it within."""
 
 
 def without_markup(text: str) -> Iterator[PlainText]:
     """Yield the text without each kind of markup that it has."""
-    for takes_off in (_without_quote_marks, _without_doubled_braces, _without_cdata):
+    for takes_off in (_without_quote_marks, _without_doubled_braces, _without_cdata, _without_box):
         if (found := takes_off(text)) is not None:
             yield found
 
@@ -85,3 +93,33 @@ def _without_cdata(text: str) -> PlainText | None:
         return None
     plain = _CDATA.sub(lambda mark: " " * len(mark.group()), text)
     return PlainText(plain, Span(marks[0].start(), marks[1].end()), RepairKind.PROSE_SET_ASIDE)
+
+
+def _without_box(text: str) -> PlainText | None:
+    """Take the one LaTeX box away that ends the answer; if it holds a word or number, what leads to it, too."""
+    boxes = list(islice(_BOX.finditer(text), 2))
+    if len(boxes) != 1:
+        return None
+    outer, start = boxes[0].start(), boxes[0].end()
+    end = _closed_at(text, start)
+    if end is None or _BEHIND_BOX.fullmatch(text, end + 1) is None:
+        return None
+    before = text[:outer]
+    if text[start:end].lstrip()[:1] not in ("[", "{"):
+        if _VALUE_OPENS.search(before) or _DOUBTED.search(before.rpartition("\n")[2]):
+            return None
+        before = " " * outer
+        if words := _TEXT_IN_BOX.fullmatch(text, start, end):
+            start, end = words.span(1)
+    plain = before + " " * (start - outer) + text[start:end] + " " * (len(text) - end)
+    return PlainText(plain, Span(outer, len(text)), RepairKind.PROSE_SET_ASIDE, around=True)
+
+
+def _closed_at(text: str, start: int) -> int | None:
+    """Return where the brace is that closes the one before ``start``."""
+    depth = 1
+    for token in _STRING_OR_BRACE.finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(token.group(), 0)
+        if depth == 0:
+            return token.start()
+    return None

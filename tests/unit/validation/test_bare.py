@@ -1,10 +1,10 @@
-"""An answer that is one bare word is read where the schema asks for one of some words, a number or a yes."""
+"""An answer bare of brackets is read where the schema asks for one of some words, or names all of its members."""
 
 from typing import Any
 
 import pytest
 
-from output_validation import STRICT_ONLY, extract
+from output_validation import SET_ASIDE, STRICT_ONLY, RepairKind, extract
 
 LABEL: dict[str, Any] = {"type": "string", "enum": ["spam", "not spam"]}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
@@ -68,3 +68,46 @@ def test_words_in_prose_are_no_answer(text: str, schema: dict[str, Any] | None) 
 @pytest.mark.parametrize("text", ["low\ud83d", "\ud83d", "x \ud800 y"])
 def test_half_a_character_is_no_word_and_no_error(text: str, schema: dict[str, Any]) -> None:
     assert not extract(text, schema).ok
+
+
+MEMBERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}, "part": {"type": "object"}, "tags": {"type": "array"}},
+    "required": ["n"],
+}
+ALL = {"n": 1, "part": {"a": 2}, "tags": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ('"n": 1, "part": {"a": 2}, "tags": ["x"]}', [0]),
+        (' \n  "n": 1,\n  "part": {"a": 2},\n  "tags": ["x"]\n}\n', [4]),
+        ('"tags": ["x"], "n": 1, "part": {"a": 2}', [0, 39]),
+        ('```json\n"n": 1, "part": {"a": 2}, "tags": ["x"]}\n```', [8]),
+        ('<think>{"n": 3}?</think>"n": 1, "part": {"a": 2}, "tags": ["x"]}<|im_end|>', [24]),
+    ],
+)
+def test_members_without_their_opening_bracket_are_the_object(text: str, added: list[int]) -> None:
+    extraction = extract(text, MEMBERS)
+
+    assert extraction.ok, extraction.reason
+    assert extraction.value == ALL
+    assert [each.start for each in extraction.repairs if each.kind is RepairKind.BRACKET_ADDED] == added
+    assert not extract(text, MEMBERS, policy=SET_ASIDE).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"n": 1, "tags": ["x"]}',
+        '"n": 1, "part": {"a": 2}, "tags": ["x"',
+        '"n": 1, "part": {"a": 2}, "tags": ["x"]}\nWait, n is 2.',
+        '"n": 1, "part": {"a": 2}, "tags": ["x"]}, {"n": 2}]',
+        '"m": 1, "n": 1, "part": {"a": 2}, "tags": ["x"]}',
+        'n": 1, "part": {"a": 2}, "tags": ["x"]}',
+    ],
+)
+def test_members_of_which_some_may_be_missing_are_refused(text: str) -> None:
+    assert not extract(text, MEMBERS).ok
+    assert not extract(text, None).ok or '{"n": 2}' in text

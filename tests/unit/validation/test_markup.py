@@ -1,4 +1,4 @@
-"""Quote marks, doubled braces and CDATA come off where they are around the whole value, and only there."""
+"""Quote marks, doubled braces, CDATA and a box come off where they are around the whole value, and only there."""
 
 from typing import Any
 
@@ -57,6 +57,10 @@ def test_markup_around_the_value_comes_off_and_is_named(text: str, value: object
         pytest.param('> {\n> "n": 1,\n> "s": "a\n> b"\n> }', id="a string over two quoted lines"),
         pytest.param('> {\n> "n": 1,\n> "s": """a\n> b"""\n> }', id="a triple-quoted string over two quoted lines"),
         pytest.param('<![CDATA[{"n": 1}]]><![CDATA[{"n": 2}]]>', id="two sections"),
+        pytest.param(r'\boxed{{"n": 1}} or \boxed{{"n": 2}}', id="two boxes"),
+        pytest.param(r'\boxed{{"n": 1}} is what they say', id="a box that is spoken of"),
+        pytest.param(r'{"n": 2} or \boxed{{"n": 1}}', id="a value beside the box"),
+        pytest.param(r'\boxed{{"n": 1}', id="a box that is not closed"),
     ],
 )
 def test_what_may_have_been_meant_otherwise_is_refused(text: str) -> None:
@@ -73,3 +77,24 @@ def test_the_policy_decides() -> None:
     assert extract('> {\n> "n": 1\n> }', SCHEMA, policy=SET_ASIDE).ok
     assert not extract('{{"n": 1}}', SCHEMA, policy=SET_ASIDE).ok
     assert not extract('{{"n": 1}}', SCHEMA, policy=Policy(LOSSLESS.allowed - {RepairKind.BRACES_HALVED})).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "value"),
+    [
+        (r'\boxed{{"n": 1}}', SCHEMA, {"n": 1}),
+        (r'So the answer is $\boxed{{"n": 1, "s": "a}b"}}$.', SCHEMA, {"n": 1, "s": "a}b"}),
+        ("We get\n\\[\n\\boxed{ 42 }\n\\]\n", {"type": "integer"}, 42),
+        (r"As \frac{1}{2} > 0, it is $\boxed{\text{low}}$<|im_end|>", {"enum": ["low", "high"]}, "low"),
+        (r"\boxed{low}", {"enum": ["low", "high"]}, "low"),
+        (r"It is not \boxed{low}", {"enum": ["low", "high"]}, None),
+        (r'{"n": 1}, so \boxed{low}', {"enum": ["low", "high"]}, None),
+        (r"\boxed{low} is wrong", {"enum": ["low", "high"]}, None),
+        (r"\boxed{any words}", {"type": "string"}, None),
+    ],
+)
+def test_a_box_holds_the_answer_that_it_ends(text: str, schema: dict[str, Any], value: object) -> None:
+    extraction = extract(text, schema)
+
+    assert extraction.ok == (value is not None)
+    assert value is None or extraction.value == value
