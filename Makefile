@@ -16,8 +16,8 @@ help: ## Show this.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  make demo JOBS=50 KEEP=1                    more jobs, and leave it running"
-	@echo "  make demo MODEL=gpt-5-mini PRICE=0.25/2.00  a real model; the key from OPENAI_API_KEY or HEADRACE_MODEL_KEY"
-	@echo "  make demo MODEL=... BASE_URL=http://...     your own vLLM, Ollama or gateway"
+	@echo "  make demo MODEL=gpt-5-mini PRICE=0.25/2.00  a real model; the key from OPENAI_API_KEY"
+	@echo "  make demo MODEL=... BASE_URL=http://...     your own vLLM, Ollama or gateway; its key from HEADRACE_MODEL_KEY"
 	@echo "  make test PYTHON=python3.12                 with another interpreter"
 
 setup: ## Make .venv as uv.lock says; does nothing when it is.

@@ -16,11 +16,18 @@ from headrace.commands.client import problem_words
 MODULES = (stack, demo, submit, jobs, lookup, consume, control, budgets, letters, database, validate)
 
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 it could not be done, or status and doctor found something wrong; 2 wrong usage; "
+    "3 status: not running; 4 a job did not succeed or has no output, or validate refused; 130 Ctrl-C."
+)
+
+
 def build_app() -> typer.Typer:
     """Each command module registers its own commands."""
     app = typer.Typer(
         name="headrace",
         help="Durable LLM jobs in, schema-valid JSON out. Start here: headrace up",
+        epilog=EXIT_CODES,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -52,7 +52,7 @@ async def resume_job(job_id: Id, services: Bound, principal: JobsKey) -> Respons
 @router.post(
     "/jobs/{job_id}/retry",
     tags=["jobs"],
-    summary="Run a lost job again",
+    summary="Run a job again that ended without success",
     status_code=202,
     response_model=JobAccepted,
     responses=problems("not_found", "not_retryable"),

@@ -102,7 +102,7 @@ class JobSummary(_Model):
     finished_at: datetime | None
     deadline: datetime | None
     budget_usd: str | None = Field(pattern=_USD)
-    attempts: int = Field(description="paid calls made")
+    attempts: int = Field(description="every call tried, refusals that cost nothing included")
     cost_usd: str = Field(pattern=_USD)
     usage: JobUsage
     hold_reason: str | None
@@ -164,7 +164,7 @@ class AttemptExtraction(_Model):
 
 
 class Attempt(_Model):
-    """One paid call, as the ledger has it."""
+    """One call that was tried, as the ledger has it."""
 
     step: str
     item: int

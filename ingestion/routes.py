@@ -129,12 +129,12 @@ async def list_jobs(
 @router.get(
     "/jobs/{job_id}/attempts",
     tags=["jobs"],
-    summary="List the paid calls made for a job",
+    summary="List every call tried for a job",
     response_model=AttemptList,
     responses=problems("not_found"),
 )
 async def list_attempts(job_id: Id, services: Bound, principal: JobsKey) -> Response:
-    """Return the job's rows of the ledger."""
+    """Return the job's rows of the ledger: every call tried, refusals that cost nothing included."""
     attempts = await services.jobs.attempts(principal.tenant_id, job_id)
     if attempts is None:
         raise _no_job()

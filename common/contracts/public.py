@@ -26,7 +26,7 @@ class Lineage(_Public):
     deployment: str = Field(description="alias in models.toml")
     model_served: str = Field(description="the model the provider says it used")
     price_version: str
-    attempts: int = Field(description="paid calls made for this job, the accepted one included")
+    attempts: int = Field(description="every call tried for this job, refusals that cost nothing included")
     input_tokens: int = Field(description="over all attempts, cached tokens included")
     output_tokens: int
     cost_usd: str = Field(description="decimal US dollars over all attempts, 9 places")

@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from common.control_ports import BudgetScope, UsageGroup, Window
-from common.errors import StackError
 from headrace.commands.client import connect
 from headrace.commands.screen import screen
 from headrace.commands.tables import plain_table, usd
@@ -64,7 +63,7 @@ def set_budget(
 ) -> None:
     """Set a limit. Jobs on hold for it go on by themselves, as many as fit."""
     if not limit:
-        raise StackError("What is the limit?", "Give --limit USD, such as --limit 5.")
+        raise typer.BadParameter("give one in USD, such as --limit 5", param_hint="--limit")
     wish = {"tenant": tenant, "scope": scope.value, "key": key, "window": window.value, "limit_usd": limit}
     found = connect().put("/budgets", json.dumps(wish).encode())
     screen().print(budget_table([found]))
@@ -78,7 +77,7 @@ def remove_budget(scope: Scope, key: Key = "", window: Over = Window.TOTAL, tena
 
 
 def usage(
-    by: Annotated[list[UsageGroup] | None, typer.Option(help="What to tell apart; may be repeated.")] = None,
+    by: Annotated[list[UsageGroup] | None, typer.Option(help="What to tell apart, several times; else recipe.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="Default: this month's first.")] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Included; default: today.")] = None,
     tenant: Annotated[str | None, typer.Option(help="One tenant's; for operators, who see all.")] = None,
@@ -122,7 +121,7 @@ def _day(text: str | None) -> str | None:
     try:
         return None if text is None else date.fromisoformat(text).isoformat()
     except ValueError:
-        raise StackError(f"{text!r} is no day.", "Write it as 2026-11-21.") from None
+        raise typer.BadParameter(f"{text!r} is no day; write it as 2026-11-21", param_hint="--from / --to") from None
 
 
 def _print_json(body: Any) -> None:

@@ -19,7 +19,6 @@ from common.settings import Settings
 from headrace.connection import find_kafka
 
 FETCH_S = 0.5
-INSTALLATION: str = Settings.model_fields["installation"].default
 
 
 class PublicTopic(StrEnum):
@@ -45,9 +44,14 @@ def consume(
 
     No consumer group: nothing is acknowledged, and everybody who asks sees every record.
     """
-    name = topic_name(os.environ.get("HEADRACE_INSTALLATION", INSTALLATION), Topic[topic.name])
+    name = topic_name(installation(), Topic[topic.name])
     with suppress(KeyboardInterrupt):
         asyncio.run(_print(find_kafka(os.environ), name, most, from_beginning=from_beginning, as_json=as_json))
+
+
+def installation() -> str:
+    """Return what the topics' names begin with."""
+    return os.environ.get("HEADRACE_INSTALLATION") or str(Settings.model_fields["installation"].default)
 
 
 async def _print(bootstrap: str, name: str, most: int | None, *, from_beginning: bool, as_json: bool) -> None:

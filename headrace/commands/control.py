@@ -12,7 +12,7 @@ from rich.console import Console
 
 from common.contracts import Lane
 from common.control_ports import Action
-from common.errors import RequestError, StackError
+from common.errors import RequestError
 from headrace.commands.client import Api, connect
 
 LOOK_EVERY_S: Final = 0.5
@@ -86,7 +86,7 @@ def begin(
     }
     given = {name: value for name, value in conditions.items() if value}
     if not given:
-        raise StackError("Which jobs?", "Give at least one condition, such as --state failed.")
+        raise typer.BadParameter("give at least one, such as --state failed", param_hint="conditions")
     api = connect()
     body = json.dumps({"action": action.value, "filter": given}).encode()
     _follow(api, api.post("/operations", body), wait=wait, as_json=as_json)

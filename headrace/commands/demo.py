@@ -42,7 +42,8 @@ def demo(
     """Make catalogue cards of the Python packages installed here: five services, Kafka, a real local LLM.
 
     Uses the Headrace that runs on $HEADRACE_HOME, else starts one, and stops it at the end unless told to keep
-    it. A named model is called with the key in $HEADRACE_MODEL_KEY or $OPENAI_API_KEY; nothing else spends money.
+    it. A named model is called with the key in $HEADRACE_MODEL_KEY, or at OpenAI in $OPENAI_API_KEY; nothing
+    else spends money.
     """
     signal.signal(signal.SIGTERM, _as_interrupt)
     signal.signal(signal.SIGHUP, _as_interrupt)

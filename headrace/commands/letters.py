@@ -95,17 +95,19 @@ def discard(numbers: Numbers = None, stage: OfStage = None, every: All = False) 
 
 
 def errors(
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Of one job.")] = None,
-    hours: Annotated[int, typer.Option(min=1, max=720, help="How far back.")] = 24,
-    stage: OfStage = None,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="All of one job.")] = None,
+    hours: Annotated[int | None, typer.Option(min=1, max=720, help="How far back. Default: 24.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only those of this stage.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what went wrong for a job, or in the stages, newest first, with how often and when."""
+    if job is not None and (hours is not None or stage is not None):
+        raise typer.BadParameter("of one job all are shown; leave out --hours and --stage", param_hint="JOB")
     api = connect()
     if job is not None:
         found = api.get(f"/jobs/{quote(job, safe='')}/errors")
     else:
-        found = api.get("/errors", {"hours": hours, "stage": stage})
+        found = api.get("/errors", {"hours": hours or 24, "stage": stage})
     if as_json:
         _print_json(found)
         return
@@ -121,7 +123,8 @@ def errors(
 
 def _deal(action: str, done: str, numbers: list[int] | None, stage: str | None, *, every: bool) -> None:
     if bool(numbers) == (every or stage is not None):
-        raise StackError("Which letters?", f"headrace dead-letters {action} NUMBER..., or --stage NAME, or --all.")
+        hint = f"headrace dead-letters {action} NUMBER..., or --stage NAME, or --all"
+        raise typer.BadParameter(f"say which letters, one way: {hint}", param_hint="NUMBER")
     api = connect()
     refused = 0
     for number in numbers if numbers else _open(api, stage):

@@ -168,7 +168,7 @@ def stop_running(state: State) -> bool:
         raise StackError(f"A stack is just starting or stopping on {state.folder}.", "Try again in a moment.")
     supervisor = record.supervisor.identity
     send_signal(supervisor.pid, signal.SIGTERM)
-    if not _gone(supervisor, state, STOP_BOUND_S):
+    if not _gone(supervisor, state, STOP_BOUND_S + record.drain_s):
         # Its children go with it: the kernel tells them.
         for pid in family(supervisor.pid):
             send_signal(pid, signal.SIGKILL)

@@ -51,7 +51,7 @@ def up(detach: Detach = False, free_ports: FreePorts = False, without: Without =
 
     Data, ports and keys are kept in $HEADRACE_HOME (default: .headrace in the current folder), so the next
     start goes on where this one stops. In the foreground, Ctrl-C stops everything. The first start downloads
-    the jars of Kafka and Elasticsearch (about 84 MB) into a cache; later ones need no network.
+    the jars of Kafka and Elasticsearch (about 80 MB) into a cache; later ones need no network.
     """
     left_out = set(without or [])
     if unknown := sorted(left_out - set(OPTIONAL_SERVERS)):

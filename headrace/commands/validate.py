@@ -12,9 +12,14 @@ from rich.markup import escape
 from common.errors import Fault, RequestError, SchemaError, StrictJsonError
 from common.schema import CompiledSchema, Json, Violation, compile_schema, dump_json, parse_json
 from headrace.commands.exit_codes import DONE, NOT_SUCCEEDED
-from output_validation import ANYTHING, LOSSLESS, STRICT_ONLY, Extraction, Policy, extract
+from output_validation import ANYTHING, LOSSLESS, SET_ASIDE, STRICT_ONLY, Extraction, Policy, Repair, extract
 
-POLICIES: dict[str, Policy] = {"lossless": LOSSLESS, "strict": STRICT_ONLY, "anything": ANYTHING}
+POLICIES: dict[str, Policy] = {
+    "strict": STRICT_ONLY,
+    "set-aside": SET_ASIDE,
+    "lossless": LOSSLESS,
+    "anything": ANYTHING,
+}
 _MAX_SHOWN = 20
 
 
@@ -26,7 +31,9 @@ def register(app: typer.Typer) -> None:
 def validate(
     schema: Annotated[Path, typer.Argument(help="JSON Schema file, as a recipe's output.schema.json.")],
     file: Annotated[str, typer.Argument(help="What a model answered; - reads standard input.")],
-    policy: Annotated[str, typer.Option(help="lossless, strict or anything: which repairs may pass.")] = "lossless",
+    policy: Annotated[
+        str, typer.Option(help="Repairs that may pass: strict, set-aside, lossless, anything.")
+    ] = "lossless",
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as one JSON object.")] = False,
 ) -> None:
     """Get the value out of a model's answer: value, repairs, violations. Exit code 0 accepted, 4 refused."""
@@ -103,13 +110,25 @@ def _as_object(extraction: Extraction) -> dict[str, Any]:
         "strict": extraction.strict,
         "confidence": extraction.confidence.value,
         "reason": extraction.reason,
-        "repairs": [
-            {"kind": each.kind.value, "start": each.start, "end": each.end, "pointer": each.pointer}
-            for each in extraction.repairs
-        ],
+        "repairs": [_repair(each) for each in extraction.repairs],
         "violations": [_fault(each) for each in extraction.violations],
+        "candidates": [
+            {
+                "place": each.place.value,
+                "start": each.start,
+                "end": each.end,
+                "repairs": [_repair(repair) for repair in each.repairs],
+                "faults": [_fault(fault) for fault in each.faults],
+            }
+            for each in extraction.candidates
+        ],
+        "chosen": extraction.chosen,
         "notes": [_fault(each) for each in extraction.notes],
     }
+
+
+def _repair(repair: Repair) -> dict[str, Any]:
+    return {"kind": repair.kind.value, "start": repair.start, "end": repair.end, "pointer": repair.pointer}
 
 
 def _fault(violation: Violation) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from headrace.local.services import MODELS_TOML
 from headrace.local.state import State, write_private
 
 OPENAI_URL = "https://api.openai.com/v1"
-KEY_VARIABLES = ("HEADRACE_MODEL_KEY", "OPENAI_API_KEY")
+KEY_VARIABLE = "HEADRACE_MODEL_KEY"
+OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 MODELS_FILE = "models.demo.toml"
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 
@@ -39,10 +40,13 @@ def chosen_model(
         return None
     where = base_url or OPENAI_URL
     here = urlsplit(where).hostname in LOOPBACK_NAMES
-    key_env = next((name for name in KEY_VARIABLES if environ.get(name)), None)
+    # A key for OpenAI is nobody else's business.
+    is_openai = urlsplit(where).hostname == urlsplit(OPENAI_URL).hostname
+    names = (KEY_VARIABLE, OPENAI_KEY_VARIABLE) if is_openai else (KEY_VARIABLE,)
+    key_env = next((name for name in names if environ.get(name)), None)
     if key_env is None and not here:
         raise StackError(
-            f"There is no key for {model} at {where}.", f"Put it into the environment as {' or '.join(KEY_VARIABLES)}."
+            f"There is no key for {model} at {where}.", f"Put it into the environment as {' or '.join(names)}."
         )
     if price is None and not here:
         raise StackError(

@@ -24,7 +24,7 @@ BUNDLED = (
 )
 REAL_MODEL = (
     "A real one: make demo MODEL=gpt-5-mini PRICE=0.25/2.00 (US dollars a million tokens in/out; key from"
-    " HEADRACE_MODEL_KEY or OPENAI_API_KEY; BASE_URL=http://... for your own vLLM, Ollama or gateway)."
+    " OPENAI_API_KEY; BASE_URL=http://... for your own vLLM, Ollama or gateway, its key from HEADRACE_MODEL_KEY)."
 )
 
 

@@ -18,7 +18,7 @@ from common.errors import StackError
 from common.kafka.public_reader import PublicRecord, public_reader
 from common.pipeline import Topic, topic_name
 from headrace.commands.client import NDJSON, TERMINAL, Api
-from headrace.commands.consume import INSTALLATION
+from headrace.commands.consume import installation
 from headrace.commands.inputs import batch_body
 from headrace.commands.tables import took, why
 from headrace.demo.packages import RECIPE, Package
@@ -51,7 +51,7 @@ async def public_ends(session: Session) -> dict[int, int]:
 
 
 def outputs_topic() -> str:
-    return topic_name(INSTALLATION, Topic.OUTPUTS)
+    return topic_name(installation(), Topic.OUTPUTS)
 
 
 def submit(api: Api, packages: Sequence[Package], *, may_cost: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class Roster:
         own = identify(os.getpid())
         self._supervisor = ProcessRecord(pid=os.getpid(), started_ticks=own.started_ticks if own else 0)
         self._processes: dict[str, ProcessRecord] = {}
+        self.drain_s = 0.0
 
     def enter(self, child: Child, port: int | None) -> None:
         before = self._processes.get(child.name)
@@ -34,7 +35,9 @@ class Roster:
         return record.restarts if record else 0
 
     def write(self) -> None:
-        self._state.keep_run_record(RunRecord(supervisor=self._supervisor, processes=self._processes))
+        self._state.keep_run_record(
+            RunRecord(supervisor=self._supervisor, processes=self._processes, drain_s=self.drain_s)
+        )
 
     def close(self) -> None:
         self._state.forget_run()

@@ -20,6 +20,7 @@ from headrace.local.state import State, write_private
 
 SERVICES = ("ingestion", "prompt_engine", "model_layer", "output_validation", "persistence")
 DRAIN_S = 5
+LONGEST_DRAIN_S = 600.0
 MIGRATE_BOUND_S = 120.0
 TENANT = "default"
 SCOPES = "jobs,recipes,operator"
@@ -50,11 +51,10 @@ price = {{ input_usd_per_mtok = 0, output_usd_per_mtok = 0 }}
 class Service(Server):
     """One of the five, run as ``python -m <name>``."""
 
-    stop_bound_s = DRAIN_S + 5.0
-
     def __init__(self, name: str, site: Site, environment: Mapping[str, str]) -> None:
         super().__init__(site)
         self.name = name
+        self.stop_bound_s = drain_s(environment) + 5.0
         self._environment = environment
         self._reason = ""
 
@@ -96,6 +96,14 @@ def service_environment(environ: Mapping[str, str], endpoints: Mapping[str, str]
         "PYTHONUNBUFFERED": "1",
     }
     return {**ours, **environ, **endpoints}
+
+
+def drain_s(environment: Mapping[str, str]) -> float:
+    """Return how many seconds services may take to end; what is no number they refuse themselves at their start."""
+    try:
+        return min(max(0.0, float(environment.get("HEADRACE_DRAIN_S", DRAIN_S))), LONGEST_DRAIN_S)
+    except ValueError:
+        return DRAIN_S
 
 
 def write_models_file(state: State) -> None:

@@ -56,6 +56,8 @@ class RunRecord(BaseModel):
 
     supervisor: ProcessRecord
     processes: dict[str, ProcessRecord] = {}
+    drain_s: float = 0.0
+    """How long its services may finish what they are at when they are stopped."""
 
 
 def home(environ: Mapping[str, str]) -> Path:

@@ -16,6 +16,7 @@ from headrace.local.server import Report, Server
 from headrace.local.services import (
     SERVICES,
     Service,
+    drain_s,
     ensure_api_key,
     migrate,
     service_environment,
@@ -107,6 +108,7 @@ class Supervisor:
         state = self.stack.state
         write_models_file(state)
         environment = service_environment(self._environ, self.stack.endpoints.environment(), state.models_file)
+        self.stack.roster.drain_s = drain_s(environment)
         self._services = {name: Service(name, self.stack.site, environment) for name in self._service_names}
         try:
             async with asyncio.TaskGroup() as group:

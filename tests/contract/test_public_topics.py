@@ -137,7 +137,7 @@ LINEAGE = {
 
 
 def rows() -> list[tuple[str, str, PublicRow]]:
-    failure = Failure(code="output_rejected", detail="no valid answer")
+    failure = Failure(code="answer_invalid", detail="no valid answer")
     return [
         ("outputs", "headrace.output", output_row(JOB, '{"a": [1.0, "é"]}', LINEAGE, NOW, "headrace", 1)),
         ("events", "headrace.job.failed", event_row(JOB, EventType.FAILED, failure, NOW, "headrace", 1)),

@@ -126,6 +126,21 @@ def test_a_named_model_is_called_with_the_named_key_at_the_given_price(tmp_path:
     assert "$0.25 in, $2.00 out" in choice.words
 
 
+def test_a_key_for_openai_goes_to_openai_alone() -> None:
+    environ = {"OPENAI_API_KEY": "theirs", "HEADRACE_MODEL_KEY": "mine"}
+    elsewhere = "https://models.example/v1"
+    with pytest.raises(StackError, match="no key"):
+        chosen_model("m", elsewhere, "0", {"OPENAI_API_KEY": "theirs"})
+
+    for base_url in (elsewhere, "http://127.0.0.1:9/v1", None):
+        choice = chosen_model("m", base_url, "0", environ)
+        assert choice is not None
+        assert 'key_env = "HEADRACE_MODEL_KEY"' in choice.toml
+    here = chosen_model("m", "http://127.0.0.1:9/v1", "0", {"OPENAI_API_KEY": "theirs"})
+    assert here is not None
+    assert "key_env" not in here.toml
+
+
 def test_a_model_on_this_machine_is_priced_at_nothing_and_it_is_said() -> None:
     choice = chosen_model("m", "http://127.0.0.1:9/v1", None, NO_KEYS)
 

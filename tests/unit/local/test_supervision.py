@@ -11,8 +11,10 @@ from headrace.commands.progress import event_line, parse_event
 from headrace.local import jars, logs
 from headrace.local.kafka import server_properties
 from headrace.local.process import telling_line
-from headrace.local.services import service_environment
+from headrace.local.server import Site
+from headrace.local.services import Service, drain_s, service_environment
 from headrace.local.stack import Endpoints
+from headrace.local.state import Secrets, State
 from headrace.local.supervisor import backoff_s
 
 
@@ -106,6 +108,17 @@ def test_kafka_listens_on_loopback_and_names_no_absolute_path() -> None:
     lines = dict(line.split("=", 1) for line in server_properties(1, 2).splitlines())
     assert lines["listeners"] == "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2"
     assert not any(value.startswith("/") for value in lines.values())
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"), [({}, 5), ({"HEADRACE_DRAIN_S": "120"}, 120), ({"HEADRACE_DRAIN_S": "x"}, 5)]
+)
+def test_a_stop_waits_as_long_as_services_may_take(told: dict[str, str], seconds: float, tmp_path: Path) -> None:
+    secrets = Secrets(postgres_password="p", valkey_password="v", kafka_cluster_id="k", state_id="s")
+    site = Site(State(tmp_path), secrets, {}, jars.jar_cache(tmp_path, {}))
+
+    assert drain_s(told) == seconds
+    assert Service("model_layer", site, told).stop_bound_s > seconds
 
 
 def test_services_inherit_the_environment_and_are_told_our_endpoints() -> None:
