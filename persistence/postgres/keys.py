@@ -10,7 +10,7 @@ from common.ports import Principal
 from persistence.postgres.pool import Pool, connection, transaction
 
 SCOPES = frozenset({"jobs", "recipes", "operator"})
-_TENANT = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
+_TENANT = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 def hash_key(secret: str) -> bytes:
@@ -36,7 +36,7 @@ class PostgresKeyStore:
 
     async def create(self, tenant_id: str, scopes: Sequence[str]) -> str:
         """Make a key (and the tenant, if new) and return its secret, which is not kept."""
-        if not _TENANT.match(tenant_id):
+        if not _TENANT.fullmatch(tenant_id):
             raise ConfigurationError(f"tenant {tenant_id!r} is not a name: use a-z, 0-9 and '-', at most 63 characters")
         if unknown := sorted(set(scopes) - SCOPES):
             raise ConfigurationError(f"unknown scope {unknown[0]!r}: use {', '.join(sorted(SCOPES))}")

@@ -15,16 +15,11 @@ _LOCK_KEY = 0x6865616472616365  # "headrace"
 _OLDEST_SERVER = 170000
 
 
-def sqlalchemy_url(url: str) -> str:
-    """Return the URL as SQLAlchemy spells it for asyncpg."""
-    return "postgresql+asyncpg://" + url.split("://", 1)[-1]
-
-
 def alembic_config(database_url: str) -> Config:
     """Return Alembic's configuration, which is in code: there is no ini file to drift."""
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
+    config.set_main_option("database_url", database_url.replace("%", "%%"))
     return config
 
 

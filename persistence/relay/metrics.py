@@ -49,7 +49,7 @@ class RelayMetrics:
         self.leader = Gauge("headrace_relay_leader", "1 for each shard led here.", ("shard",), registry=registry)
         self.unfinished = Gauge(
             "headrace_relay_unfinished_steps",
-            "Unfinished steps in Kafka as last measured.",
+            "Unfinished steps in Kafka when last measured, by lane; all: behind the model layer, where lanes are one.",
             ("lane",),
             registry=registry,
         )

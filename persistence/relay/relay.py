@@ -136,7 +136,8 @@ class Relay:
     async def _lead(self, context: ShardContext, installation: Installation, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        runway = Runway(self._runway, shards=installation.shards, roused=context.wakes.steps)
+        measured = self._metrics.unfinished
+        runway = Runway(self._runway, shards=installation.shards, roused=context.wakes.steps, measured=measured)
         gauge = self._metrics.leader.labels(str(context.shard))
         gauge.set(1)
         try:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from prometheus_client import Gauge
+
 from common.contracts.internal import LANES
 from common.errors import BrokerUnavailable
 from common.kafka.offsets import Offsets, Partition, offsets_of
@@ -16,6 +18,7 @@ from common.pipeline import PROMPTS_OF, STEPS_OF, Topic, group_name, topic_name
 
 REFRESH_S: Final = 0.2
 _BACKOFF_S: Final = 1.0
+_BEHIND_LANES: Final = "all"
 STEP_LANES: Final = range(len(LANES))
 INTERIOR_LANE: Final = len(LANES)
 
@@ -78,8 +81,9 @@ class Runway:
     ``roused`` is set after each measure: who waits for an allowance looks again.
     """
 
-    def __init__(self, limit: int, *, shards: int, roused: asyncio.Event) -> None:
+    def __init__(self, limit: int, *, shards: int, roused: asyncio.Event, measured: Gauge) -> None:
         self._limit = limit
+        self._measured = measured
         self._shards = shards
         self._allowance = [0] * (INTERIOR_LANE + 1)
         self._released = [0] * (INTERIOR_LANE + 1)
@@ -103,6 +107,8 @@ class Runway:
 
     def update(self, unfinished: Unfinished, released_before: Sequence[int]) -> None:
         """Take a measure; ``released_before`` are the counts of ``snapshot`` when it began."""
+        for lane, steps in zip((*LANES, _BEHIND_LANES), (*unfinished.by_lane, unfinished.shared), strict=True):
+            self._measured.labels(lane).set(steps)
         total = sum(unfinished.by_lane) + unfinished.shared
         free = [self._limit - of_lane - unfinished.shared for of_lane in unfinished.by_lane]
         free.append((len(LANES) + 1) * self._limit - total)

@@ -2,12 +2,12 @@
 
 import asyncio
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.postgres.control_tables import metadata
-from persistence.postgres.migrate import sqlalchemy_url
 
 
 def _migrate(connection: Connection) -> None:
@@ -17,9 +17,14 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _connect() -> None:
-    url = sqlalchemy_url(context.config.get_main_option("sqlalchemy.url") or "")
+    url = context.config.get_main_option("database_url") or ""
     settings = {"lock_timeout": "2s", "application_name": "headrace-migrate"}
-    engine = create_async_engine(url, poolclass=pool.NullPool, connect_args={"server_settings": settings})
+
+    async def connected() -> asyncpg.Connection:
+        # Connected by asyncpg itself, as everywhere else: SQLAlchemy reads some of a URL's options otherwise.
+        return await asyncpg.connect(url, timeout=5, server_settings=settings)
+
+    engine = create_async_engine("postgresql+asyncpg://", poolclass=pool.NullPool, async_creator=connected)
     async with engine.connect() as connection:
         await connection.run_sync(_migrate)
     await engine.dispose()

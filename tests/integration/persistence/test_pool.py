@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.local.stack import Stack
+from persistence.postgres.migrate import migrate
 from persistence.postgres.pool import Connection, Pool, connection, create_pool
 from persistence.relay.connections import held_connection
 
@@ -33,3 +34,7 @@ async def test_who_holds_a_connection_that_broke_ends_when_asked_to(state_dir: P
 async def hold(pool: Pool, lend: Callable[[Pool], AbstractAsyncContextManager[Connection]]) -> None:
     async with lend(pool):
         await asyncio.Event().wait()
+
+
+async def test_a_schema_is_migrated_by_a_url_with_options(database_url: str) -> None:
+    assert await migrate(f"{database_url}?sslmode=disable", shards=1) == 1

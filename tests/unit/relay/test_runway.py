@@ -4,16 +4,32 @@ import asyncio
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
+from common.contracts.internal import LANES
+from persistence.relay.metrics import RelayMetrics
 from persistence.relay.runway import INTERIOR_LANE, Runway, Unfinished, readers
 
+METRIC = "headrace_relay_unfinished_steps"
 
-def runway(limit: int = 100, shards: int = 1) -> Runway:
-    return Runway(limit, shards=shards, roused=asyncio.Event())
+
+def runway(limit: int = 100, shards: int = 1, registry: CollectorRegistry | None = None) -> Runway:
+    measured = RelayMetrics(registry or CollectorRegistry()).unfinished
+    return Runway(limit, shards=shards, roused=asyncio.Event(), measured=measured)
 
 
 def test_nothing_may_go_before_the_first_measure() -> None:
     assert [runway().allowance(lane) for lane in range(4)] == [0, 0, 0, 0]
+
+
+def test_what_was_measured_is_told() -> None:
+    registry = CollectorRegistry()
+    free = runway(registry=registry)
+
+    free.update(Unfinished((1, 2, 3), 4), free.snapshot())
+
+    told = {lane: registry.get_sample_value(METRIC, {"lane": lane}) for lane in (*LANES, "all")}
+    assert told == {"interactive": 1, "standard": 2, "bulk": 3, "all": 4}
 
 
 def test_an_empty_kafka_gives_each_lane_the_whole_runway() -> None:
