@@ -1,4 +1,4 @@
-"""The indexer stage: outputs topic → Elasticsearch. A projection: it may lag, or be lost and be filled anew from what the topic keeps.
+"""The indexer stage: outputs topic → Elasticsearch. A projection: it may lag, or be filled anew from the topic.
 
 Document id = job id, external version = the job's revision, so a record that comes twice or late changes nothing.
 While Elasticsearch is away it raises SearchUnavailable and the runner repeats the batch.
