@@ -16,7 +16,7 @@ from headrace.commands.tables import plain_table, usd
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
 Scope = Annotated[BudgetScope, typer.Argument(help="What it counts.")]
-Key = Annotated[str, typer.Argument(metavar="[KEY]", help="A recipe's name, or the id of a batch or a job.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A recipe's name, or the id of a batch or a job.")]
 Over = Annotated[Window, typer.Option(help="Over what time it counts; days and months are UTC's.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose; default: the key's own tenant.")]
 

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def jobs(
-    job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One job, or one batch.")] = None,
+    job_id: Annotated[str | None, typer.Argument(metavar="ID", help="One job, or one batch.")] = None,
     state: Annotated[StateName | None, typer.Option(help="Only those in this state.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Only those of this recipe: name, or name@version.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 20,

@@ -27,7 +27,7 @@ class StateName(StrEnum):
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="A letter's number.")]
-Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Letters' numbers.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="NUMBER", help="Letters' numbers.")]
 OfStage = Annotated[str | None, typer.Option("--stage", help="Only those that this stage set aside.")]
 All = Annotated[bool, typer.Option("--all", help="All open ones, or all of --stage.")]
 
@@ -95,7 +95,7 @@ def discard(numbers: Numbers = None, stage: OfStage = None, every: All = False) 
 
 
 def errors(
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="All of one job.")] = None,
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="All of one job.")] = None,
     hours: Annotated[int | None, typer.Option(min=1, max=720, help="How far back. Default: 24.")] = None,
     stage: Annotated[str | None, typer.Option(help="Only those of this stage.")] = None,
     as_json: AsJson = False,
