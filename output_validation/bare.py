@@ -11,9 +11,9 @@ from typing import Final
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Json, parse_json
 from output_validation.candidates import END_MARK, Reading, Region, Span
-from output_validation.extraction import Place, Policy, Repair, RepairKind
+from output_validation.extraction import Extraction, Place, Policy, Repair, RepairKind
 from output_validation.guided import resolve
-from output_validation.judge import Judged, declares_more, judge_region, judge_value
+from output_validation.judge import Judged, judge_region, judge_value
 from output_validation.tolerant import read_tolerantly
 from output_validation.tolerant_text import UnreadableError
 
@@ -21,6 +21,14 @@ _MAX_CHARS: Final = 120
 _EMPHASIS: Final = ("**", "__", "*", "_", "`")
 _QUOTES: Final = ("''", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
 _SCALARS: Final = frozenset({"boolean", "integer", "number", "null"})
+_ANNOTATIONS: Final = frozenset(
+    {"$schema", "$id", "id", "$comment", "$defs", "definitions", "title", "description", "default", "examples"}
+)
+_PLAIN_REFERENCE: Final = _ANNOTATIONS | {"$ref"}
+_PLAIN_OBJECT: Final = _ANNOTATIONS | {"type", "properties", "required", "additionalProperties"}
+_TAGGED: Final = re.compile(
+    r"<(answer|final_answer|output|result|response|label|category)>([^<>]+)</\1>", re.IGNORECASE
+)
 _FIRST_KEY: Final = re.compile(r'"([^"\\\n]{1,200})"[ \t]*:')
 
 
@@ -49,27 +57,47 @@ def judge_bare_members(reading: Reading, schema: CompiledSchema | None, policy: 
 
     So answer models whose answer somebody began for them, and those that close what they did not open.
     """
-    root = resolve(schema.schema, schema.schema) if schema is not None else None
-    declared = root.get("properties") if isinstance(root, dict) else None
+    declared = _all_members(schema.schema) if schema is not None else {}
     place, whole = _whole(reading)
     first = _FIRST_KEY.match(reading.spoken, whole.start, whole.end)
-    if not isinstance(root, dict) or not isinstance(declared, dict) or first is None or first[1] not in declared:
+    has_thought = any(each.start < whole.end and whole.start < each.end for each in reading.thoughts)
+    if first is None or first[1] not in declared or has_thought:
         return None
     opened = "{" + reading.spoken[whole.start : whole.end]
     try:
         mended = read_tolerantly(opened, 0, len(opened), max_depth=policy.max_depth)
     except UnreadableError:
         return None
-    if mended.end != len(opened) or not declared.keys() <= mended.value.keys() or declares_more(root):
+    if mended.end != len(opened) or not declared.keys() <= mended.value.keys():
         return None
     # Offsets in what was opened lie one behind those in what was not.
     shift = whole.start - 1
     moved = [replace(each, start=max(whole.start, each.start + shift), end=each.end + shift) for each in mended.repairs]
     opening = Repair(RepairKind.BRACKET_ADDED, whole.start, whole.start)
     closed = replace(mended, end=whole.end, repairs=(opening, *moved))
-    region = Region(place, whole, closed, sealed=place is Place.FENCE)
+    region = Region(place, whole, closed, sealed=any(each.closed for each in reading.fences))
     judged = judge_region(reading.spoken, region, schema, policy)
     return judged if judged.candidate.ok and judged.readable else None
+
+
+def is_rivalled_by_members(reading: Reading, found: Extraction) -> bool:
+    """Return whether an answer begins with a member of an object without its opening bracket, before its value."""
+    first = _FIRST_KEY.match(reading.spoken, _whole(reading)[1].start)
+    sample = found.value[0] if isinstance(found.value, list) and found.value else found.value
+    begins = found.candidates[found.chosen or 0].start
+    return first is not None and first.start() < begins and isinstance(sample, dict) and first[1] in sample
+
+
+def _all_members(schema: Json) -> dict[str, Json]:
+    """Return the properties of an object schema that declares no member elsewhere, else none."""
+    root = resolve(schema, schema)
+    if not (isinstance(root, dict) and root.keys() <= _PLAIN_OBJECT):
+        return {}
+    if root is not schema and not schema.keys() <= _PLAIN_REFERENCE:
+        return {}
+    declared = root.get("properties")
+    is_open = isinstance(root.get("additionalProperties"), dict)
+    return declared if isinstance(declared, dict) and not is_open else {}
 
 
 def _is_unicode(word: str) -> bool:
@@ -84,6 +112,9 @@ def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:
     start, end = whole.start, whole.end
     if not 0 < end - start <= _MAX_CHARS or "\n" in text[start:end]:
         return None
+    if tagged := _TAGGED.fullmatch(text, start, end):
+        inner = _stripped(text, Span(*tagged.span(2)))
+        start, end = inner.start, inner.end
     while start < end:
         word = text[start:end]
         if any(_is_between(word, opening, closing) for opening, closing in _QUOTES):
@@ -100,8 +131,13 @@ def _whole(reading: Reading) -> tuple[Place, Span]:
     text = reading.spoken
     end_mark = END_MARK.search(text)
     whole = _stripped(text, Span(0, end_mark.start() if end_mark else len(text)))
-    if len(reading.fences) == 1 and reading.fences[0].outer == whole:
-        return Place.FENCE, _stripped(text, reading.fences[0].inner)
+    if len(reading.fences) == 1:
+        fence = reading.fences[0]
+        if fence.outer == whole and fence.closed:
+            return Place.FENCE, _stripped(text, fence.inner)
+        if fence.outer.end >= whole.end and not text[fence.inner.start : fence.inner.end].strip():
+            # The end of a block that somebody began for the model.
+            return Place.PROSE, _stripped(text, Span(whole.start, fence.outer.start))
     return Place.PROSE, whole
 
 

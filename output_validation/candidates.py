@@ -7,7 +7,7 @@ Where one opens like JSON and cannot be read, no part inside it is offered: a pa
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -123,7 +123,7 @@ class Reading:
 def read(text: str, max_depth: int) -> Reading:
     """Return the candidates of ``text`` in order of appearance."""
     thoughts = tuple(Span(*each) for each in find_thoughts(text))
-    masked = _blank(text, thoughts)
+    masked = blanked(text, thoughts)
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
     regions = sorted(search.regions(), key=lambda region: region.span.start)
@@ -166,7 +166,7 @@ def _lone_scalar(text: str, thoughts: tuple[Span, ...]) -> Region | None:
     return Region(Place.PROSE, Span(start, end)) if start < end and _is_strict(text[start:end]) else None
 
 
-def _blank(text: str, spans: tuple[Span, ...]) -> str:
+def blanked(text: str, spans: Sequence[Span]) -> str:
     """Return the text with the spans blanked, so that offsets stay what they were."""
     if not spans:
         return text

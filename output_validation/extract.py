@@ -13,9 +13,9 @@ from typing import Any, Final
 import orjson
 
 from common.errors import StrictJsonError
-from common.schema import CompiledSchema, Json, Violation, compile_schema
+from common.schema import CompiledSchema, Json, Violation, compile_schema, dump_json
 from common.schema.strict_json import parse_quickly
-from output_validation.bare import judge_bare_members, judge_bare_word
+from output_validation.bare import is_rivalled_by_members, judge_bare_members, judge_bare_word
 from output_validation.candidates import END_MARK, Region, Span, read
 from output_validation.choose import choose, nothing, with_notes
 from output_validation.extraction import (
@@ -30,7 +30,7 @@ from output_validation.extraction import (
     confidence_of,
 )
 from output_validation.judge import Judged, judge_region, judge_text, judge_value
-from output_validation.markup import PlainText, without_markup
+from output_validation.markup import PlainText, last_box, without_markup
 from output_validation.numbers import inexact_numbers
 
 MAX_TEXT_CHARS: Final = 8 << 20
@@ -86,6 +86,8 @@ def _searched(text: str, compiled: CompiledSchema | None, policy: Policy) -> Ext
         if whole.readable:
             return choose(text, read("", policy.max_depth), [whole], compiled, policy)
     found = _found(text, compiled, policy)
+    if found.ok and _is_rivalled_by_box(text, found, compiled, policy):
+        found = nothing("a LaTeX box beside the value holds another one", found.candidates)
     if not found.ok:
         others = (_found_without_markup(each, compiled, policy) for each in without_markup(text))
         found = next((other for other in others if other is not None), found)
@@ -95,11 +97,21 @@ def _searched(text: str, compiled: CompiledSchema | None, policy: Policy) -> Ext
     return found
 
 
+def _is_rivalled_by_box(text: str, found: Extraction, schema: CompiledSchema | None, policy: Policy) -> bool:
+    """Return whether a box that is no part of the value holds one that would do, too."""
+    chosen = found.candidates[found.chosen or 0]
+    held = last_box(text, Span(chosen.start, chosen.end))
+    other = extract(held, schema, policy=policy) if held is not None else None
+    return other is not None and other.ok and dump_json(other.value) != dump_json(found.value)
+
+
 def _found(text: str, schema: CompiledSchema | None, policy: Policy) -> Extraction:
     """Return the choice among all candidates."""
     body = " " + text[1:] if text.startswith("\ufeff") else text
     reading = read(body, policy.max_depth)
     found = choose(text, reading, _all_judged(body, reading.regions, schema, policy), schema, policy)
+    if found.ok and is_rivalled_by_members(reading, found):
+        found = nothing("what stands before the value is an object without its opening bracket", found.candidates)
     if not found.ok:
         word = judge_bare_word(reading, schema, policy) if _OPENER.search(reading.spoken) is None else None
         bare = word or judge_bare_members(reading, schema, policy)
@@ -115,7 +127,8 @@ def _found_without_markup(plain: PlainText, schema: CompiledSchema | None, polic
     touched = not plain.around and any(repair.kind in _MAY_HOLD_MARKUP for repair in found.repairs)
     if not (found.ok and inside and plain.kind in policy.allowed) or touched:
         return None
-    repairs = (Repair(plain.kind, plain.span.start, plain.span.end), *found.repairs)
+    taken_off = tuple(Repair(plain.kind, each.start, each.end) for each in plain.around or (plain.span,))
+    repairs = (*taken_off, *found.repairs)
     return found._replace(repairs=repairs, confidence=confidence_of(repairs))
 
 

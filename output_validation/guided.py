@@ -24,6 +24,9 @@ from output_validation.guided_scalar import (
 from output_validation.guided_wrapper import Change, held_by
 
 _MAX_NODES: Final = 20_000
+_MAX_DEPTH: Final = 120
+"""Parts of the schema within one another; a schema may refer to itself without going deeper into the value."""
+
 _MAX_REFERENCES: Final = 16
 _MAX_BRANCHES: Final = 12
 _CONTAINERS: Final = frozenset({"object", "array"})
@@ -42,6 +45,7 @@ class _Known:
 class _Reading:
     changes: list[Change] = field(default_factory=list)
     nodes_left: int = _MAX_NODES
+    depth: int = 0
 
 
 def read_as(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ...]] | None:
@@ -95,12 +99,18 @@ class _Guide:
         self.reading = reading or _Reading()
 
     def read(self, value: Json, schema: Json, pointer: str) -> Json:
-        self.reading.nodes_left -= 1
-        if self.reading.nodes_left < 0:
-            raise _GivenUpError
         schema = resolve(schema, self._root)
         if not isinstance(schema, dict):
             return value
+        self.reading.nodes_left -= 1
+        if self.reading.nodes_left < 0 or self.reading.depth == _MAX_DEPTH:
+            raise _GivenUpError
+        self.reading.depth += 1
+        value = self._read(value, schema, pointer)
+        self.reading.depth -= 1
+        return value
+
+    def _read(self, value: Json, schema: dict[str, Any], pointer: str) -> Json:
         for part in schema.get("allOf", ()):
             value = self.read(value, part, pointer)
         for keyword in ("anyOf", "oneOf"):
@@ -248,7 +258,9 @@ class _Guide:
                 return value
             if self._is_ruled_out(value, branch):
                 continue
-            part = _Guide(self._root, _Reading(nodes_left=self.reading.nodes_left), self._known)
+            part = _Guide(
+                self._root, _Reading(nodes_left=self.reading.nodes_left, depth=self.reading.depth), self._known
+            )
             read = part.read(value, branch, pointer)
             self.reading.nodes_left = part.reading.nodes_left
             if part.reading.changes and compiled.is_valid(read):

@@ -116,13 +116,13 @@ def _is_whole(judged: Judged, mended: Mended, region: Region, schema: CompiledSc
         declared = node.get("properties")
         if not isinstance(declared, dict) or not declared or any(name not in container for name in declared):
             return False
-        if not region.sealed and declares_more(node):
+        if not region.sealed and _declares_more(node):
             return False
         last = next(reversed(container))
         node, container = declared.get(last), container[last]
     return True
 
 
-def declares_more(node: dict[str, Json]) -> bool:
+def _declares_more(node: dict[str, Json]) -> bool:
     """Return whether an object may have members that the schema speaks of without naming them among its properties."""
     return isinstance(node.get("additionalProperties"), dict) or any(key in node for key in _OPEN_ENDED)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from output_validation.candidates import END_MARK, Span
+from output_validation.candidates import END_MARK, Span, blanked
 from output_validation.extraction import RepairKind
+from output_validation.thoughts import thoughts as find_thoughts
 
 _OPENER: Final = re.compile(r"[\[{]|```|~~~")
 _QUOTED_LINES: Final = re.compile(r"(?:^\ufeff?[ \t]{0,3}>[^\n]*(?:\n|\Z))+", re.MULTILINE)
@@ -22,23 +23,32 @@ _FENCE: Final = re.compile(r"(?:`{3,}|~{3,})[^\n]*")
 _WORD: Final = re.compile(r"\w")
 _HALF: Final = {"{": "{ ", "}": " }"}
 _BOX: Final = re.compile(r"\\boxed[ \t]*\{")
-_VALUE_OPENS: Final = re.compile(r"""[\[{]\s*+["'\[{]|```""")
-_STRING_OR_BRACE: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}]')
-_BEHIND_BOX: Final = re.compile(rf"[\s$\\).\]*]*(?:{END_MARK.pattern}|\Z)")
-_DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|never|wrong|incorrect|invalid|example|e\.g)\b", re.IGNORECASE)
+_LONGEST_BOX: Final = 100_000
+_STRING_OR_BRACE: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|[{}]')
+_BEFORE_BOX: Final = re.compile(
+    r"[\s*_#]*+(?:(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?(?:final |correct )?"
+    r"(?:answer|result|output)(?: is)?)?"
+    r"[\s*_]*+:?[\s*_]*+(?:\$\$?|\\\[|\\\()?\s*+",
+    re.IGNORECASE,
+)
+"""What may lead to a box. Anything else may speak against it, or be a part of the number."""
+
+_BEHIND_BOX: Final = re.compile(rf"[\s$\\).\]*_]*+(?:{END_MARK.pattern}|\Z)")
 _TEXT_IN_BOX: Final = re.compile(r"\s*\\(?:text|texttt|textbf|mathrm|mathbf)\{([^{}\\]*)\}\s*")
 _CDATA: Final = re.compile(r"<!\[CDATA\[|\]\]>")
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """The text, as long as it was, and what was taken off which part of it."""
+    """The text, as long as it was, in which part of it the value must be, and how what was taken off is called.
+
+    ``around``: where it was, if none of it was within the value.
+    """
 
     text: str
     span: Span
     kind: RepairKind
-    around: bool = False
-    """It was taken off around the value, and none of it within."""
+    around: tuple[Span, ...] = ()
 
 
 def without_markup(text: str) -> Iterator[PlainText]:
@@ -96,29 +106,44 @@ def _without_cdata(text: str) -> PlainText | None:
 
 
 def _without_box(text: str) -> PlainText | None:
-    """Take the one LaTeX box away that ends the answer; if it holds a word or number, what leads to it, too."""
-    boxes = list(islice(_BOX.finditer(text), 2))
-    if len(boxes) != 1:
+    """Keep what the one LaTeX box holds, and thoughts, if nothing but a lead-in stands beside it."""
+    thoughts = [Span(*each) for each in find_thoughts(text)] if _BOX.search(text) else []
+    spoken = blanked(text, thoughts)
+    boxes = list(islice(_BOX.finditer(spoken), 2))
+    if len(boxes) != 1 or (end := _closed_at(spoken, boxes[0].end())) is None:
         return None
-    outer, start = boxes[0].start(), boxes[0].end()
-    end = _closed_at(text, start)
-    if end is None or _BEHIND_BOX.fullmatch(text, end + 1) is None:
+    outer, start = boxes[0].span()
+    if _BEFORE_BOX.fullmatch(spoken, 0, outer) is None or _BEHIND_BOX.fullmatch(spoken, end + 1) is None:
         return None
-    before = text[:outer]
-    if text[start:end].lstrip()[:1] not in ("[", "{"):
-        if _VALUE_OPENS.search(before) or _DOUBTED.search(before.rpartition("\n")[2]):
-            return None
-        before = " " * outer
-        if words := _TEXT_IN_BOX.fullmatch(text, start, end):
-            start, end = words.span(1)
-    plain = before + " " * (start - outer) + text[start:end] + " " * (len(text) - end)
-    return PlainText(plain, Span(outer, len(text)), RepairKind.PROSE_SET_ASIDE, around=True)
+    if words := _TEXT_IN_BOX.fullmatch(spoken, start, end):
+        start, end = words.span(1)
+    held = spoken[start:end].strip()
+    # 5! is no five, and behind brackets nothing may stand either.
+    if held.endswith("!") or (held[:1] in ("[", "{") and held[-1:] not in ("]", "}")):
+        return None
+    first = len(spoken) - len(spoken.lstrip())
+    around = (Span(first, start), Span(end, len(spoken.rstrip())))
+    outside = [Span(0, start), Span(end, len(text))]
+    plain = [*blanked(text, outside)]
+    for thought in thoughts:
+        plain[thought.start : thought.end] = text[thought.start : thought.end]
+    return PlainText("".join(plain), Span(start, end), RepairKind.PROSE_SET_ASIDE, around)
+
+
+def last_box(text: str, span: Span) -> str | None:
+    """Return what the last LaTeX box holds that stands outside ``span`` and thoughts."""
+    if _BOX.search(text) is None:
+        return None
+    spoken = blanked(text, [Span(*each) for each in find_thoughts(text)])
+    starts = [box.end() for box in _BOX.finditer(spoken) if not span.start <= box.start() < span.end]
+    end = _closed_at(spoken, starts[-1]) if starts else None
+    return spoken[starts[-1] : end] if end is not None else None
 
 
 def _closed_at(text: str, start: int) -> int | None:
-    """Return where the brace is that closes the one before ``start``."""
+    """Return where the brace is that closes the one before ``start``, if it is near enough."""
     depth = 1
-    for token in _STRING_OR_BRACE.finditer(text, start):
+    for token in _STRING_OR_BRACE.finditer(text, start, start + _LONGEST_BOX):
         depth += {"{": 1, "}": -1}.get(token.group(), 0)
         if depth == 0:
             return token.start()

@@ -106,8 +106,43 @@ def test_members_without_their_opening_bracket_are_the_object(text: str, added: 
         '"n": 1, "part": {"a": 2}, "tags": ["x"]}, {"n": 2}]',
         '"m": 1, "n": 1, "part": {"a": 2}, "tags": ["x"]}',
         'n": 1, "part": {"a": 2}, "tags": ["x"]}',
+        # Cut off in a block that is not closed
+        '```json\n"n": 1, "part": {"a": 2}, "tags": ["x"',
+        # Words of a string that look like thoughts, and a thought between members
+        '"n": 1, "part": {"a": "use <reasoning> and </reasoning>; then {x} here"}, "tags": ["x"]}',
+        '"n": 1, <think>"n": 2?</think> "part": {"a": 2}, "tags": ["x"]}',
+        # Another value behind it
+        '"n": 1, "part": {"a": 2}, "tags": ["x"]}\n{"n": 2, "part": {}, "tags": []}',
+        '"n": 1, "part": {"a": 2}, "tags": ["x"]}\n```json\n{"n": 2, "part": {}, "tags": []}\n```',
     ],
 )
 def test_members_of_which_some_may_be_missing_are_refused(text: str) -> None:
     assert not extract(text, MEMBERS).ok
-    assert not extract(text, None).ok or '{"n": 2}' in text
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"additionalProperties": {"type": "string"}},
+        {"patternProperties": {"^x": {}}},
+        {"anyOf": [{"properties": {"s": {}}}, True]},
+        {"dependencies": {"n": {"properties": {"s": {}}}}},
+        {"$ref": "#/$defs/more", "$defs": {"more": {"properties": {"s": {}}}}},
+    ],
+)
+def test_members_are_refused_where_more_may_be_declared(beside: dict[str, Any]) -> None:
+    assert not extract('"n": 1}', {"type": "object", "properties": {"n": {"type": "integer"}}, **beside}).ok
+
+
+def test_the_end_of_a_block_that_somebody_began_is_set_aside() -> None:
+    extraction = extract('"n": 1, "part": {"a": 2}, "tags": ["x"]}\n```', MEMBERS)
+
+    assert extraction.value == ALL
+    assert not extract('"n": 1, "part": {"a": 2}, "tags": ["x"\n```', MEMBERS).ok
+
+
+def test_a_tagged_word_is_the_word() -> None:
+    assert extract("<answer>42</answer>", INTEGER).value == 42
+    assert extract("<label> spam </label>", LABEL).value == "spam"
+    assert not extract("<wrong>spam</wrong>", LABEL).ok
+    assert not extract("<label>spam</category>", LABEL).ok

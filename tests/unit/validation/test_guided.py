@@ -245,3 +245,27 @@ def test_what_names_a_call_is_no_member_of_the_answer() -> None:
 @pytest.mark.parametrize("text", ["5th of March 2026", "5 of March, 2026"])
 def test_a_date_may_have_an_of(text: str) -> None:
     assert extract(json.dumps(text), {"type": "string", "format": "date"}).value == "2026-03-05"
+
+
+PET: dict[str, Any] = {
+    "$ref": "#/$defs/Pet",
+    "$defs": {
+        "Pet": {"type": "object", "required": ["kind"], "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]},
+        "Cat": {"allOf": [{"$ref": "#/$defs/Pet"}, {"properties": {"kind": {"const": "cat"}}}]},
+        "Dog": {"allOf": [{"$ref": "#/$defs/Pet"}, {"properties": {"kind": {"const": "dog"}}}]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [
+        ('{"kind": "cow"}', PET),
+        ("[]", PET),
+        ('{"a": 1}', {"type": "string", "allOf": [{"$ref": "#"}]}),
+        ('{"a": 1}', {"type": "string", "anyOf": [{"$ref": "#"}]}),
+        ("[" * 60 + "]" * 60, {"type": "array", "minItems": 1, "allOf": [{"allOf": [{"items": {"$ref": "#"}}]}] * 3}),
+    ],
+)
+def test_a_schema_that_comes_back_to_itself_is_left(text: str, schema: dict[str, Any]) -> None:
+    assert not extract(text, schema).ok

@@ -84,8 +84,12 @@ def test_the_policy_decides() -> None:
     [
         (r'\boxed{{"n": 1}}', SCHEMA, {"n": 1}),
         (r'So the answer is $\boxed{{"n": 1, "s": "a}b"}}$.', SCHEMA, {"n": 1, "s": "a}b"}),
-        ("We get\n\\[\n\\boxed{ 42 }\n\\]\n", {"type": "integer"}, 42),
-        (r"As \frac{1}{2} > 0, it is $\boxed{\text{low}}$<|im_end|>", {"enum": ["low", "high"]}, "low"),
+        ("\\[\n\\boxed{ 42 }\n\\]\n", {"type": "integer"}, 42),
+        (r"**Final Answer:** $\boxed{\text{low}}$<|im_end|>", {"enum": ["low", "high"]}, "low"),
+        ('\\[\n\\boxed{{"n": 1}}\n\\]', SCHEMA, {"n": 1}),
+        ("<think>\nSo \\boxed{42}\n</think>\n\n**Final Answer**\n\n\\boxed{42}", {"type": "integer"}, 42),
+        (r"<think>\boxed{42}?</think>{'n': 1}", SCHEMA, {"n": 1}),
+        ('```json\n{"n": 1}\n```\n\\boxed{1}', SCHEMA, {"n": 1}),
         (r"\boxed{low}", {"enum": ["low", "high"]}, "low"),
         (r"It is not \boxed{low}", {"enum": ["low", "high"]}, None),
         (r'{"n": 1}, so \boxed{low}', {"enum": ["low", "high"]}, None),
@@ -98,3 +102,51 @@ def test_a_box_holds_the_answer_that_it_ends(text: str, schema: dict[str, Any], 
 
     assert extraction.ok == (value is not None)
     assert value is None or extraction.value == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A part of the number, or a bound
+        r"-\boxed{42}",
+        r"$x=-\boxed{42}$",
+        r"10^\boxed{6}",
+        r"3,\boxed{42}",
+        r"1.5 \times \boxed{42}",
+        r"at least \boxed{42}",
+        r"\neq \boxed{42}",
+        r"\boxed{5!}",
+        # A thought, not an answer
+        r"<think>maybe \boxed{42}",
+        r"[THINK] it may be \boxed{42}",
+        # Doubted or rivalled
+        "This answer is wrong:\n\\boxed{42}",
+        r"It cannot be \boxed{42}",
+        r"For instance \boxed{42}",
+        "The answer is 41.\n\n\\boxed{42}",
+        r"As shown in [1], the answer is \boxed{42}",
+        r"[41] \boxed{42}",
+        "\\begin{align}a &= 1 \\\\[5] b &= 2\\end{align}\n\\boxed{2}",
+    ],
+)
+def test_a_box_beside_other_words_is_refused(text: str) -> None:
+    assert not extract(text, {"type": "integer"}).ok
+
+
+def test_what_was_set_aside_around_a_box_is_told() -> None:
+    extraction = extract(r"<think>a</think>The answer is \boxed{{'n': 1}}.", SCHEMA)
+
+    assert [(each.kind, each.start, each.end) for each in extraction.repairs] == [
+        (RepairKind.PROSE_SET_ASIDE, 16, 37),
+        (RepairKind.PROSE_SET_ASIDE, 45, 47),
+        (RepairKind.THOUGHT_SET_ASIDE, 0, 16),
+        (RepairKind.QUOTES_REPLACED, 38, 39),
+    ]
+    assert not extract(r"<think>a</think>\boxed{{'n': 1}}", SCHEMA, policy=SET_ASIDE).ok
+
+
+@pytest.mark.parametrize(
+    "text", ["\\boxed{" + '\\"' * 400_000, "\\boxed{" + "{" * 400_000, '\\boxed{{"n": "' + 'a"' * 300_000]
+)
+def test_a_box_of_any_size_is_refused_in_time(text: str) -> None:
+    assert not extract(text, SCHEMA).ok
