@@ -107,7 +107,9 @@ def _without_cdata(text: str) -> PlainText | None:
 
 def _without_box(text: str) -> PlainText | None:
     """Keep what the one LaTeX box holds, and thoughts, if nothing but a lead-in stands beside it."""
-    thoughts = [Span(*each) for each in find_thoughts(text)] if _BOX.search(text) else []
+    if _BOX.search(text) is None:
+        return None
+    thoughts = [Span(*each) for each in find_thoughts(text)]
     spoken = blanked(text, thoughts)
     boxes = list(islice(_BOX.finditer(spoken), 2))
     if len(boxes) != 1 or (end := _closed_at(spoken, boxes[0].end())) is None:
