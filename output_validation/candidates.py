@@ -135,15 +135,18 @@ def read(text: str, max_depth: int) -> Reading:
     return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES, masked)
 
 
-def _is_citation(text: str, region: Region) -> bool:
-    """Return whether a region is a [1] or [2, 3] that stands among words which do not lead to it."""
-    start, end = region.span.start, region.span.end
-    if region.in_fence or CITATION.fullmatch(text, start, end) is None:
+def is_citation(text: str, start: int, end: int) -> bool:
+    """Return whether a part is a [1] or [2, 3] that stands among words which do not lead to it."""
+    if CITATION.fullmatch(text, start, end) is None:
         return False
     before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
     if not before.strip():
         return _NOTHING_BEHIND.match(text, end) is None
     return _LEADS_TO_SOURCE.search(before) is not None or _LEADS_TO_VALUE.search(before) is None
+
+
+def _is_citation(text: str, region: Region) -> bool:
+    return not region.in_fence and is_citation(text, region.span.start, region.span.end)
 
 
 def _is_remark(text: str, region: Region) -> bool:
@@ -350,12 +353,19 @@ class _Search:
         """Return whether a bracket opens no JSON but is punctuation: [see], {name}, a lone [1."""
         if self._text[start] == "[" and self._is_cut_off_list(start, end):
             return False
+        if self._begins_json_block(start):
+            return False
         if _JSON_OPENING.match(self._text, start) is not None:
             return end is None and _ARRAY_OF_SCALARS.match(self._text, start) is not None
         if self._text[start] == "[":
             return True
         inside = self._text[start + 1 : start + 200 if end is None else end - 1]
         return end is not None and ":" not in inside and '"' not in inside
+
+    def _begins_json_block(self, start: int) -> bool:
+        """Return whether a bracket is the first sign of a block that is said to be JSON."""
+        fence = self._fence_at(start)
+        return fence is not None and fence.label in _SURE_LABELS and not self._text[fence.inner.start : start].strip()
 
     def _is_cut_off_list(self, start: int, end: int | None) -> bool:
         """Return whether a list ends with the text, or its fence, and not by its bracket."""

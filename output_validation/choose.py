@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Final
 
 from common.schema import CompiledSchema, Json, Violation, dump_json
-from output_validation.candidates import Reading, Span
-from output_validation.cues import is_disowned, is_taken_back, pick
+from output_validation.candidates import Reading, Span, is_citation
+from output_validation.cues import is_answered_elsewhere, is_disowned, is_taken_back, pick
 from output_validation.extraction import (
     Candidate,
     Confidence,
@@ -52,11 +52,13 @@ def choose(
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
     if _is_one_of_several(text, chosen, tried):
         return nothing("one object stands for an array, and others stand beside it", candidates, "ambiguous")
-    if (
-        len(tried) == 1
-        and chosen.candidate.place is Place.PROSE
-        and is_disowned(reading.spoken, chosen.candidate.start, chosen.candidate.end)
-    ):
+    where = chosen.candidate.start, chosen.candidate.end
+    is_alone = len(tried) == 1 and chosen.candidate.place is Place.PROSE
+    if is_alone and chosen.guided and is_citation(reading.spoken, *where):
+        return nothing(
+            "the only value is a citation, which is not of the kind that is asked for", candidates, "ambiguous"
+        )
+    if is_alone and is_disowned(reading.spoken, *where):
         return nothing("the words around the only value say that it is not the answer", candidates, "ambiguous")
     if max(each.candidate.end for each in tried) == chosen.candidate.end and is_taken_back(
         reading.spoken, chosen.candidate.end
@@ -67,6 +69,10 @@ def choose(
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
     if meant is not chosen:
         good, by_words, chosen = [*good, meant], by_other_words, meant
+    if not any(each.candidate.start > chosen.candidate.start for each in good) and is_answered_elsewhere(
+        reading.spoken, chosen.candidate.start, chosen.candidate.end
+    ):
+        return nothing("the answer stands behind the value, which is called a draft or an example", candidates)
     repairs = _repairs(text, reading, chosen.candidate) + chosen.candidate.repairs
     if by_words:
         others = [each.candidate for each in good if each is not chosen]

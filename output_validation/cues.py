@@ -12,7 +12,7 @@ _CHARS_BEFORE: Final = 120
 _CHARS_BEHIND: Final = 80
 _ANSWER: Final = re.compile(
     r"\b(?:final|corrected|correction|revised|updated(?: \w+)?(?=\s*:)|let me (?:fix|correct|redo) (?:that|it|this)|"
-    r"the right one|my answer|the answer|"
+    r"the right one|my answer|the answer|(?<!\w )answer(?=[*_]{0,2}\s*:)|"
     r"here is the (?:json|result|output)|result is|answer is)\b",
     re.IGNORECASE,
 )
@@ -23,7 +23,7 @@ _DECOY: Final = re.compile(
 )
 _WEAK_DECOY: Final = re.compile(
     r"\b(?:such as|like this|schema|format|initial(?:ly)?|wrong|incorrect|invalid|not this|previous(?:ly)?|old|before|"
-    r"input|given|sample|would be if)\b",
+    r"input|given|sample|would be if|alternatively|(?:would|could|might) (?:be|look))\b",
     re.IGNORECASE,
 )
 _DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
@@ -33,35 +33,61 @@ _REJECTED: Final = re.compile(
 _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
 )
+_VALUE: Final = r"(?:[\"'`\d\[{]|(?:true|false|null)\b)"
+_IS_WRONG: Final = r"(?:wrong|incorrect|invalid|a mistake|not (?:right|correct|valid))\b"
 _TAKEN_BACK: Final = re.compile(
-    r"[\s`~]*+(?:hm+[,. \u2026]*)?(?:wait|oops|actually|no,)(?!\w)(?![^\n]{0,100}\b(?:if|unless|not)\b)[^\n]{0,100}"
-    r"\b(?:wrong|incorrect|a mistake|let me (?:fix|correct|redo|revise)"
-    r"|should (?:be|have been) (?:[\"'`\d\[{]|true|false|null))"
-    r"|[\s`~]*+(?:scratch that|correction:(?! (?:none|no|not)\b)|no, wait[,.:!]|edit: [^\n]{0,60}\bshould be\b"
+    r"[\s`~]*+(?:hm+[,. \u2026]*)?(?:(?:wait|oops|actually|no,|sorry)(?!\w)"
+    r"(?![^\n]{0,100}\b(?:if|unless|not(?! (?:right|correct|valid)\b))\b)[^\n]{0,100}"
+    rf"\b(?:{_IS_WRONG}|let me (?:fix|correct|redo|revise)|should (?:be|have been) {_VALUE})"
+    r"|scratch that|correction:(?! (?:none|no|not)\b)|no, wait[,.:!]|edit: [^\n]{0,60}\bshould be\b"
     r"|(?:sorry|oops|wait)[,.!]? i meant\b"
     r"|on second thought\b(?![^\n]{0,80}\b(?:right|fine|correct|ok|okay|stands|good)\b)"
-    r"|actually,? (?:it|this|that)(?:[\u2019']s| is) (?:[\"'`\d\[{]|true|false|null)"
-    r"|the (?:above|json above|(?:previous|above) (?:answer|json|value)) is (?:wrong|incorrect|invalid)"
+    rf"|actually,? (?:it|this|that)(?:[\u2019']s| is) {_VALUE}"
+    rf"|(?:actually|sorry|oops|my apologies)[,.:!]? the \w+ (?:is|was|should be) (?:{_VALUE}|(?-i:[A-Z]))"
+    rf"|note:? (?:that )?the \w+ should (?:actually )?be {_VALUE}"
+    rf"|(?:that|this|the (?:above|json above|(?:previous|above) (?:answer|json|value)))"
+    rf"(?: is|[\u2019']s| was) {_IS_WRONG}"
+    r"|(?:(?:that|this) (?:is|was)n[\u2019']t (?:right|correct|valid)|i made (?:a mistake|an error))\b"
+    r"|let me (?:fix|correct|redo|revise) (?:that|this|it)\b"
+    r"|here(?: is|[\u2019']s) the (?:corrected|fixed|revised) \w+"
     r"|(?:please )?(?:ignore|disregard) the (?:json |answer |value )?above"
     r"|this is (?:just|only) (?:a|an) (?:placeholder|example))",
     re.IGNORECASE,
 )
+_ENTRIES: Final = r"(?:items?|entries|entry|rows?|records?|elements?|objects?|results?|ones?|few)"
 _GOES_ON: Final = re.compile(
-    r"[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)"
-    r"|(?:list |output |rest )(?:truncated|omitted))\b\W*(?:\n|\Z)",
+    r"\s*,\s*(?:\.{3}|\u2026)\s*\Z"
+    r"|[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)\b\W*(?:\n|\Z)"
+    r"|(?:(?:list |output |rest |the rest is )?(?:truncated|omitted)|continues|continued)\b(?: for \w+)?\W*(?:\n|\Z)"
+    r"|(?:(?:and )?so (?:on|forth)\b|etc\b)"
+    rf"|(?:the )?(?:remaining|other)(?: \w+)? {_ENTRIES} (?:follow|are (?:similar|omitted|analogous)|would (?:be|follow))\b"
+    rf"|(?:only|just) (?:the )?first (?:\w+ )?{_ENTRIES} (?:are|is|were) (?:shown|listed|included|given)\b"
+    r"|showing (?:only )?(?:the first )?(\d+) (?:out )?of (?!\1\b)\d+\b"
+    r"|(?:would you like|do you want|shall i|should i)(?: me to)? continue\s*\?)",
     re.IGNORECASE,
 )
 """What stands behind a list of which the rest was left out."""
 
 _NEGATED: Final = re.compile(
     r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read))?"
-    r"|\b(?:failed|unable) to parse|\b(?:this|that|it) (?:would be|is) invalid)[\s:\"'`]*\Z",
+    r"|\b(?:failed|unable) to parse|\b(?:this|that|it) (?:would be|is) invalid"
+    r"|(?:\A|[.!?\n])[ \t]*(?:an? |the )?(?:incorrect|wrong|invalid)(?: (?:answer|output|json|response|result))?(?: (?:is|was|would be))?)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
 _INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)
 _OUTPUT_BEHIND: Final = re.compile(r"[\s`]*+(?:output\b|\.(?:\s|\Z))", re.IGNORECASE)
-_KEPT_ALONE: Final = re.compile(r"\b(?:template|draft|first attempt|first try|format is)\b", re.IGNORECASE)
-"""What a value may be called that is the answer if there is no other."""
+_KEPT_ALONE: Final = re.compile(
+    r"\b(?:template|draft|first attempt|first try|format is"
+    r"|(?:following|as in|based on|as per|(?:format|schema|structure|style) (?:from|in|of|as in|shown in|given in))"
+    r" (?:the|your|that|this) (?:\w+ )?examples?)\b",
+    re.IGNORECASE,
+)
+"""What a value may be called, or said to follow, that is the answer if there is no other."""
+
+_ANSWER_HEAD: Final = re.compile(
+    r"^[ \t#*_>-]*(?:(?:the|my) )?(?:(?:final|actual|corrected|revised)(?: \w+)?|answer)[*_ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 _SENTENCE_END: Final = re.compile(r"(?<!\be\.g)[.!?]+\s|\n")
 _FENCE_BEFORE: Final = re.compile(r"(?:```+|~~~+)[\w+.-]*\s*\Z")
@@ -91,6 +117,11 @@ def is_correction(text: str, floor: int, start: int) -> bool:
 def is_taken_back(text: str, end: int) -> bool:
     """Return whether the words behind the last value begin by saying that it is wrong, or not all there is."""
     return _TAKEN_BACK.match(text, end) is not None or _GOES_ON.match(text, end) is not None
+
+
+def is_answered_elsewhere(text: str, start: int, end: int) -> bool:
+    """Return whether a value is called an example or a draft, and words behind it begin what they call the answer."""
+    return _cue(text, 0, start, end, len(text)) is Cue.DECOY and _ANSWER_HEAD.search(text, end) is not None
 
 
 def is_disowned(text: str, start: int, end: int) -> bool:

@@ -235,8 +235,8 @@ def _surplus(text: str, start: int, end: int) -> Repair | None:
 
 def _is_fragment(text: str, start: int, end: int) -> bool:
     """Return whether a key stands before the value, or a closing bracket after it that nothing opened."""
-    if _KEY_BEFORE.search(text, max(0, start - 80), start):
-        line = text.rfind("\n", 0, start) + 1
+    if key := _KEY_BEFORE.search(text, max(0, start - 80), start):
+        line = text.rfind("\n", 0, key.start()) + 1
         if start - line > _LONGEST_LEAD or _QUOTED_WORDS_BEFORE.fullmatch(text, line, start) is None:
             return True
     closer = _CLOSER_AFTER.get(text[start])

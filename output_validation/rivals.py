@@ -14,6 +14,7 @@ from output_validation.judge import Judged
 
 _MAX_NAMES: Final = 50
 _DECOYS: Final = (Cue.DECOY, Cue.WEAK)
+_ERRORS: Final = ("error", "errors")
 _BRANCHES: Final = ("anyOf", "oneOf", "allOf")
 
 
@@ -40,13 +41,16 @@ def doubt(
 
 
 def _is_followed_by_the_answer(text: str, chosen: Judged, others: Sequence[Judged]) -> bool:
-    """Return whether an example is followed by what is called the answer, whatever that holds."""
+    """Return whether an example is followed by what is called the answer, or any value by a faulty one so called."""
     later = [each for each in others if each.candidate.start >= chosen.candidate.end]
     if not later:
         return False
     spans = [(each.candidate.start, each.candidate.end) for each in (chosen, *later)]
     mine, *theirs = cues(text, spans)
-    return mine is Cue.DECOY and Cue.ANSWER in theirs
+    answers = [each for each, cue in zip(later, theirs, strict=True) if cue is Cue.ANSWER]
+    return bool(answers) and (
+        mine is Cue.DECOY or (mine is not Cue.ANSWER and not all(a.candidate.ok for a in answers))
+    )
 
 
 def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) -> bool:
@@ -72,11 +76,18 @@ def _is_rival(text: str, each: Judged, chosen: Judged, dumped: bytes, names: Seq
         return dump_json(each.value) != dumped
     if each.readable and (_is_schema(each.value, names) or _is_index(each.value, chosen.value)):
         return False
+    if each.readable and _is_error(each.value):
+        return True
     if not names:
         # Nothing is named in it: what is known of the value is its bracket.
         return text[candidate.start] == text[chosen.candidate.start]
     part = text[candidate.start : candidate.end]
     return any(name in part for name in names)
+
+
+def _is_error(value: Json) -> bool:
+    """Return whether a value says that there is no answer."""
+    return isinstance(value, dict) and any(key.casefold() in _ERRORS and value[key] for key in value)
 
 
 def _is_index(value: Json, chosen: Json) -> bool:

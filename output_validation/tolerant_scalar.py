@@ -16,6 +16,7 @@ _ODD_NUMBER: Final = re.compile(
 )
 _HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]{1,16}")
 _WORD: Final = re.compile(r"[A-Za-z_][\w.@+-]*|[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_COMMENT: Final = re.compile(r"[ \t]*(?:#|//)")
 _DATE_TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?(?=\s*[,}\]])"
 )
@@ -65,6 +66,8 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
         plain = word.lstrip("+").replace("_", "").removesuffix(".")
         is_float = any(sign in plain for sign in ".eE")
         return _number(plain, is_float, start), end, Repair(RepairKind.NUMBER_MENDED, start, end)
+    if _COMMENT.match(text, end, limit):
+        raise UnreadableError(end, "a comment behind a word may be a part of it")  # issue #12
     if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word):
         return word, end, Repair(RepairKind.VALUE_QUOTED, start, end)
     raise UnreadableError(start, "neither a JSON value nor a word")

@@ -102,6 +102,10 @@ _JOINT: Final = re.compile(
 )
 """What stands between two strings: a quote that ends one, signs, a quote that begins the other."""
 
+_LOST_OPENING: Final = re.compile(r"\s*[A-Za-z_$][\w$-]{0,80}\"\s*(?:[:\uff1a]|=>)")
+"""A key without its first quote behind a string without a comma: that quote may be the key's, and the string's lost."""
+
+_LEFT_OUT: Final = re.compile(r"\s*(?:\.{3}|\u2026)\s*[,\]}]")
 _ENDS_ONE: Final = re.compile(r"\s|,(?!\s*[\"'`\u201d\u2019])|[;:=]")
 _ENDS_WITH_COMMA: Final = re.compile(r",\s*\Z")
 
@@ -156,7 +160,7 @@ def _tripled(text: str, start: int, limit: int, role: Role) -> TextRead | None:
         found is None
         or "\0" in found[2]
         or _has_surrogate(found[2])
-        or not _follows(text, found.end(), limit, role, text[start])
+        or not (_follows(text, found.end(), limit, role, text[start]) or _may_follow(text, found.end(), limit, role))
     ):
         return None
     return TextRead(found[2], found.end(), (Repair(RepairKind.QUOTES_REPLACED, start, found.end()),))
@@ -254,7 +258,8 @@ class _Mender:
             return True
         if self._odd_quotes % 2 == 0 and _may_follow(self._text, after, self._limit, self._role):
             # With an inner quote still open it is more likely that one's end; behind a comma, that of the next key.
-            self._guessed = self._guessed or _ENDS_WITH_COMMA.search(self._text, self._start + 1, at) is not None
+            lost = _LOST_OPENING.match(self._text, after, self._limit)
+            self._guessed |= lost is not None or _ENDS_WITH_COMMA.search(self._text, self._start + 1, at) is not None
             return True
         self._parts.append(self._text[at])
         self._note(RepairKind.QUOTE_ESCAPED, at, after)
@@ -265,8 +270,10 @@ class _Mender:
             self._odd_quotes += 1
             self._joins(at)
             self._opens_doubled = self._opens_doubled or at == self._start + 1
-        other = _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) or _COMMENT.match(self._text, after, self._limit)
-        self._guessed = self._guessed or other is not None
+        other = _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) or any(
+            each.match(self._text, after, self._limit) for each in (_COMMENT, _LEFT_OUT)
+        )
+        self._guessed |= bool(other)
         return False
 
     def _joins(self, at: int) -> None:
