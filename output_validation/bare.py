@@ -29,6 +29,18 @@ _PLAIN_OBJECT: Final = _ANNOTATIONS | {"type", "properties", "required", "additi
 _TAGGED: Final = re.compile(
     r"<(answer|final_answer|output|result|response|label|category)>([^<>]+)</\1>", re.IGNORECASE
 )
+_ASKED: Final = (
+    r"(?:answer|result|output|response|label|category|class|classification|sentiment|verdict|decision|prediction|value"
+    r"|score|rating|total|count|number|type|status|priority|severity|language|intent|topic)"
+)
+_LEAD_IN: Final = re.compile(
+    rf"\#{{1,6}}[ \t]+(?:final )?{_ASKED}[ \t]*:?[ \t]*\n\s*"
+    r"|[*_]{0,2}(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?(?:(?:final|correct|predicted|overall) )?"
+    rf"{_ASKED}(?:[*_]{{0,2}}[ \t]*[:=]|[ \t]+is[ \t]*:?)[*_]{{0,2}}\s*",
+    re.IGNORECASE,
+)
+"""What may lead to the word: what it is. Any other word may speak against it."""
+
 _FIRST_KEY: Final = re.compile(r'"([^"\\\n]{1,200})"[ \t]*:')
 
 
@@ -37,14 +49,16 @@ def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Pol
     root = resolve(schema.schema, schema.schema) if schema is not None else None
     if not isinstance(root, dict) or (found := _lone_word(reading)) is None:
         return None
-    place, span, is_quoted = found
+    place, span, is_quoted, is_led_to = found
     word = reading.spoken[span.start + is_quoted : span.end - is_quoted]
     value = None if is_quoted else _value(word)
+    if is_led_to and not (_is_limited(root) or isinstance(value, str)):
+        return None
     repairs: tuple[Repair, ...] = ()
     if value is None:
         if not (_is_limited(root) or (is_quoted and root.get("type") == "string")):
             return None
-        if not _is_unicode(word):
+        if not _is_unicode(word) or (is_quoted and "\\" in word):
             return None
         value = word
         repairs = (Repair(RepairKind.QUOTES_REPLACED if is_quoted else RepairKind.VALUE_QUOTED, span.start, span.end),)
@@ -105,11 +119,12 @@ def _is_unicode(word: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in word)
 
 
-def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:
-    """Return where the only line of an answer stands, without what is around it, and whether it is quoted."""
+def _lone_word(reading: Reading) -> tuple[Place, Span, bool, bool] | None:
+    """Return where the only word of an answer stands, without what is around it, if it is quoted, and led to."""
     text = reading.spoken
     place, whole = _whole(reading)
-    start, end = whole.start, whole.end
+    lead_in = _LEAD_IN.match(text, whole.start, whole.end)
+    start, end = lead_in.end() if lead_in else whole.start, whole.end
     if not 0 < end - start <= _MAX_CHARS or "\n" in text[start:end]:
         return None
     if tagged := _TAGGED.fullmatch(text, start, end):
@@ -118,10 +133,10 @@ def _lone_word(reading: Reading) -> tuple[Place, Span, bool] | None:
     while start < end:
         word = text[start:end]
         if any(_is_between(word, opening, closing) for opening, closing in _QUOTES):
-            return place, Span(start, end), True
+            return place, Span(start, end), True, lead_in is not None
         mark = next((mark for mark in _EMPHASIS if _is_between(word, mark, mark)), "")
         if not mark and word[-1] not in ".!":
-            return place, Span(start, end), False
+            return place, Span(start, end), False, lead_in is not None
         start, end = start + len(mark), end - (len(mark) or 1)
     return None
 

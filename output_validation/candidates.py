@@ -54,7 +54,16 @@ _JSON_OPENING: Final = re.compile(
 _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
 """What stands behind a name in code: the ["n"] of data["n"]."""
 
+_QUOTED_BRACKET: Final = re.compile(r"""(?<=["'\u201c\u2018])[\[{]["'\u201d\u2019](?![\w$])""")
+"""A bracket that is spoken of: start with "{" and end with "}"."""
+
+_NO_OPENERS: Final = (_SUBSCRIPT, _QUOTED_BRACKET)
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
+_ARRAY_OF_MORE: Final = re.compile(
+    r"\[\s*(?:(?:-?[0-9][0-9.eE+-]*|true|false|null|True|False|None)\s*,\s*){1,50}[\"'{\[]"
+)
+"""Scalars and then a string or a container: never punctuation, as the brackets of [0, 1) are."""
+
 END_MARK: Final = re.compile(
     r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end|return)\|>|</s>|<end_of_turn>|\[/INST\])\s*\Z"
 )
@@ -238,7 +247,7 @@ class _Search:
                 self.gave_up = True
                 return
             start = opener.start()
-            if _SUBSCRIPT.match(self._text, start) or start in self._check_boxes:
+            if start in self._check_boxes or any(each.match(self._text, start) for each in _NO_OPENERS):
                 position = start + 1
                 self._prose_left -= 1
                 continue
@@ -356,7 +365,8 @@ class _Search:
         if self._begins_json_block(start):
             return False
         if _JSON_OPENING.match(self._text, start) is not None:
-            return end is None and _ARRAY_OF_SCALARS.match(self._text, start) is not None
+            is_flat = _ARRAY_OF_SCALARS.match(self._text, start) and not _ARRAY_OF_MORE.match(self._text, start)
+            return end is None and bool(is_flat)
         if self._text[start] == "[":
             return True
         inside = self._text[start + 1 : start + 200 if end is None else end - 1]

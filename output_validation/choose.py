@@ -24,7 +24,7 @@ from output_validation.extraction import (
 )
 from output_validation.guided import resolve
 from output_validation.judge import Judged, judge_value
-from output_validation.rivals import doubt
+from output_validation.rivals import doubt, stands_among_members
 
 _ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
 _TELLS_JSON: Final = re.compile(r"[\"'`{}\u201c\u2018\n]")
@@ -44,35 +44,26 @@ def choose(
     joined = _joined(text, considered, schema, policy)
     if joined is not None:
         considered = tried = [joined]
-    good = _preferred([each for each in considered if each.candidate.ok and each.readable], schema)
+    good = _preferred(text, [each for each in considered if each.candidate.ok and each.readable], schema)
     if not good or not considered[-1].readable:
         return _refused(text, reading, tried, considered)
     chosen, by_words = _one_of(reading.spoken, good)
     if chosen is None:
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
-    if _is_one_of_several(text, chosen, tried):
-        return nothing("one object stands for an array, and others stand beside it", candidates, "ambiguous")
-    where = chosen.candidate.start, chosen.candidate.end
-    is_alone = len(tried) == 1 and chosen.candidate.place is Place.PROSE
-    if is_alone and chosen.guided and is_citation(reading.spoken, *where):
-        return nothing(
-            "the only value is a citation, which is not of the kind that is asked for", candidates, "ambiguous"
-        )
-    if is_alone and is_disowned(reading.spoken, *where):
-        return nothing("the words around the only value say that it is not the answer", candidates, "ambiguous")
-    if max(each.candidate.end for each in tried) == chosen.candidate.end and is_taken_back(
-        reading.spoken, chosen.candidate.end
-    ):
-        return nothing("the words after the value say that it is wrong", candidates, "ambiguous")
+    objection = _objection(text, reading, chosen, tried)
+    if objection is not None:
+        return nothing(objection, candidates, "ambiguous")
+    if stands_among_members(reading.spoken, chosen, schema):
+        return nothing("what stands before the value reads like members of what holds it", candidates)
     meant, by_other_words = doubt(reading.spoken, chosen, tried, schema)
     if meant is None:
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
     if meant is not chosen:
         good, by_words, chosen = [*good, meant], by_other_words, meant
-    if not any(each.candidate.start > chosen.candidate.start for each in good) and is_answered_elsewhere(
-        reading.spoken, chosen.candidate.start, chosen.candidate.end
-    ):
-        return nothing("the answer stands behind the value, which is called a draft or an example", candidates)
+    if _is_outdated(reading.spoken, chosen, good):
+        return nothing(
+            "what is called the answer stands behind the value, a draft or an example", candidates, "ambiguous"
+        )
     repairs = _repairs(text, reading, chosen.candidate) + chosen.candidate.repairs
     if by_words:
         others = [each.candidate for each in good if each is not chosen]
@@ -91,6 +82,29 @@ def choose(
         chosen=next(number for number, each in enumerate(tried) if each is chosen),
         reason=f"{chosen.candidate.place.value}: {len(good)} of {len(tried)} candidates would do",
     )
+
+
+def _objection(text: str, reading: Reading, chosen: Judged, tried: Sequence[Judged]) -> str | None:
+    """Return what speaks against a value, if anything does."""
+    start, end = chosen.candidate.start, chosen.candidate.end
+    if _is_one_of_several(text, chosen, tried):
+        return "one object stands for an array, and others stand beside it"
+    if len(tried) == 1 and chosen.candidate.place is Place.PROSE:
+        if chosen.guided and is_citation(reading.spoken, start, end):
+            return "the only value is a citation, and not of the kind that is asked for"
+        if is_disowned(reading.spoken, start, end):
+            return "the words around the only value say that it is not the answer"
+    if any(_in_a_list(text, a, b) for a, b in pairwise(tried) if a is chosen or b is chosen):
+        return "another value stands beside it, as in a list"
+    if max(each.candidate.end for each in tried) == end and is_taken_back(reading.spoken, end):
+        return "the words after the value say that it is wrong"
+    return None
+
+
+def _is_outdated(text: str, chosen: Judged, good: Sequence[Judged]) -> bool:
+    """Return whether a draft or an example is followed by what is called the answer, and is no value that would do."""
+    is_last = not any(each.candidate.start > chosen.candidate.start for each in good)
+    return is_last and is_answered_elsewhere(text, chosen.candidate.start, chosen.candidate.end)
 
 
 def nothing(reason: str, candidates: tuple[Candidate, ...], keyword: str = "json") -> Extraction:
@@ -126,14 +140,14 @@ def _is_prose(text: str, each: Judged, schema: CompiledSchema | None) -> bool:
     return part.startswith("[") and ends and _TELLS_JSON.search(part) is None
 
 
-def _preferred(good: list[Judged], schema: CompiledSchema | None) -> list[Judged]:
+def _preferred(text: str, good: list[Judged], schema: CompiledSchema | None) -> list[Judged]:
     """Return containers before scalars, and blocks labelled as JSON before other code.
 
-    Where any value will do, objects go before flat arrays, of which prose is full.
+    Where any value will do, objects go before flat arrays within lines, of which prose is full.
     """
     good = [each for each in good if isinstance(each.value, dict | list)] or good
     if schema is None:
-        good = [each for each in good if not _is_flat(each.value)] or good
+        good = [each for each in good if not (_is_flat(each.value) and _is_in_line(text, each))] or good
     labelled = [each for each in good if each.label in _JSON_LABELS]
     foreign = [each for each in good if each.label and each.label not in _JSON_LABELS]
     return labelled if labelled and len(labelled) + len(foreign) == len(good) else good
@@ -141,6 +155,13 @@ def _preferred(good: list[Judged], schema: CompiledSchema | None) -> list[Judged
 
 def _is_flat(value: Json) -> bool:
     return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+
+
+def _is_in_line(text: str, each: Judged) -> bool:
+    """Return whether words stand beside a value in prose, on its first or last line."""
+    before = text[: each.candidate.start].rpartition("\n")[2]
+    behind = text[each.candidate.end :].partition("\n")[0]
+    return each.candidate.place is Place.PROSE and re.search(r"\w", before + behind) is not None
 
 
 def _is_one_of_several(text: str, chosen: Judged, tried: Sequence[Judged]) -> bool:
@@ -190,6 +211,13 @@ def _joined(text: str, considered: Sequence[Judged], schema: CompiledSchema | No
 
 def _in_a_row(text: str, first: Judged, second: Judged) -> bool:
     return not text[first.candidate.end : second.candidate.start].strip(" \t\r\n,;")
+
+
+def _in_a_list(text: str, first: Judged, second: Judged) -> bool:
+    """Return whether a comma alone stands between two values that differ."""
+    between = text[first.candidate.end : second.candidate.start]
+    same = first.candidate.ok and second.candidate.ok and dump_json(first.value) == dump_json(second.value)
+    return between.strip() == "," and not same
 
 
 def _why_nothing(text: str, reading: Reading) -> str:

@@ -12,7 +12,7 @@ _CHARS_BEFORE: Final = 120
 _CHARS_BEHIND: Final = 80
 _ANSWER: Final = re.compile(
     r"\b(?:final|corrected|correction|revised|updated(?: \w+)?(?=\s*:)|let me (?:fix|correct|redo) (?:that|it|this)|"
-    r"the right one|my answer|the answer|(?<!\w )answer(?=[*_]{0,2}\s*:)|"
+    r"the right one|my answer|the answer|(?<!\w )answer(?=[*_]{0,2}\s*:)|(?<=\# )(?:answer|output|result)(?=\s*\Z)|"
     r"here is the (?:json|result|output)|result is|answer is)\b",
     re.IGNORECASE,
 )
@@ -57,10 +57,12 @@ _TAKEN_BACK: Final = re.compile(
 _ENTRIES: Final = r"(?:items?|entries|entry|rows?|records?|elements?|objects?|results?|ones?|few)"
 _GOES_ON: Final = re.compile(
     r"\s*,\s*(?:\.{3}|\u2026)\s*\Z"
-    r"|[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)\b\W*(?:\n|\Z)"
+    r"|[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+"
+    r"(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)\b\W*(?:\n|\Z)"
     r"|(?:(?:list |output |rest |the rest is )?(?:truncated|omitted)|continues|continued)\b(?: for \w+)?\W*(?:\n|\Z)"
     r"|(?:(?:and )?so (?:on|forth)\b|etc\b)"
-    rf"|(?:the )?(?:remaining|other)(?: \w+)? {_ENTRIES} (?:follow|are (?:similar|omitted|analogous)|would (?:be|follow))\b"
+    rf"|(?:the )?(?:remaining|other)(?: \w+)? {_ENTRIES}"
+    r" (?:follow|would (?:be|follow)|are (?:similar|omitted|analogous))\b"
     rf"|(?:only|just) (?:the )?first (?:\w+ )?{_ENTRIES} (?:are|is|were) (?:shown|listed|included|given)\b"
     r"|showing (?:only )?(?:the first )?(\d+) (?:out )?of (?!\1\b)\d+\b"
     r"|(?:would you like|do you want|shall i|should i)(?: me to)? continue\s*\?)",
@@ -71,7 +73,8 @@ _GOES_ON: Final = re.compile(
 _NEGATED: Final = re.compile(
     r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read))?"
     r"|\b(?:failed|unable) to parse|\b(?:this|that|it) (?:would be|is) invalid"
-    r"|(?:\A|[.!?\n])[ \t]*(?:an? |the )?(?:incorrect|wrong|invalid)(?: (?:answer|output|json|response|result))?(?: (?:is|was|would be))?)[\s:\"'`]*\Z",
+    r"|(?:\A|[.!?\n])[ \t]*(?:an? |the )?(?:incorrect|wrong|invalid)(?: (?:answer|output|json|response|result))?"
+    r"(?: (?:is|was|would be))?)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
 _INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)

@@ -38,8 +38,9 @@ _STRICT: Final = Confidence.STRICT
 _new: Final = tuple.__new__
 _LONGEST_LEAD: Final = 200
 _MAY_HOLD_MARKUP: Final = frozenset({RepairKind.QUOTES_REPLACED, RepairKind.VALUE_QUOTED, RepairKind.CONTROL_ESCAPED})
-_KEY_BEFORE: Final = re.compile(r"""(?:"|(?<![\w'])'[\w $-]{1,60}')\s*(?::|=>)\s*"?\s*$""")
+_KEY_BEFORE: Final = re.compile(r"""(?:"|&quot;|(?<![\w'])'[\w $-]{1,60}')\s*(?::|=>)\s*"?\s*$""")
 _CLOSER_AFTER: Final = {"{": re.compile(r"[^{}]*\}"), "[": re.compile(r"[^\[\]]*\]")}
+_MEMBER_AFTER: Final = re.compile(r"""\s*,\s*(?:"[^"\\\n]{1,80}"|'[^'\\\n]{1,80}')\s*:""")
 _OPENER: Final = re.compile(r"[\[{]")
 _CONTINUES: Final = re.compile(r'\s*,\s*"?\s*')
 _QUOTED_WORDS_BEFORE: Final = re.compile(
@@ -178,7 +179,7 @@ def _of_whole(decoded: Extraction, length: int, how: RepairKind) -> Extraction:
 def _all_judged(text: str, regions: Sequence[Region], schema: CompiledSchema | None, policy: Policy) -> list[Judged]:
     tried: list[Judged] = []
     for region in regions:
-        judged = _judged(text, region, schema, policy)
+        judged = _judged(text, region, schema, policy, is_first=not tried)
         end = tried[-1].candidate.end if tried else 0
         is_open = bool(tried) and (not tried[-1].readable or _was_closed(tried[-1]))
         continues = is_open and _CONTINUES.fullmatch(text, end, region.span.start)
@@ -204,27 +205,35 @@ def _as_fragment(judged: Judged) -> Judged:
     return replace(judged, candidate=replace(judged.candidate, faults=(fault,)), value=None, readable=False)
 
 
-def _judged(text: str, region: Region, schema: CompiledSchema | None, policy: Policy) -> Judged:
+def _judged(
+    text: str, region: Region, schema: CompiledSchema | None, policy: Policy, *, is_first: bool = True
+) -> Judged:
     start, end = region.span.start, region.span.end
     surplus = None
     if region.fault is None and (region.place is Place.PROSE or region.sealed) and _is_fragment(text, start, end):
-        surplus = _surplus(text, start, end)
+        surplus = _surplus(text, start, end, is_first)
         if surplus is None:
             return _as_fragment(judge_region(text, region, None, policy))
     judged = judge_region(text, region, schema, policy)
     if surplus is None:
         return judged
+    if any(repair.kind is RepairKind.ARRAY_WRAPPED for repair in judged.candidate.repairs):
+        # The bracket may be the one that closes a list whose opening was lost.
+        return _as_fragment(judged)
     candidate = replace(judged.candidate, repairs=(*judged.candidate.repairs, surplus))
     return replace(judged, candidate=candidate)
 
 
-def _surplus(text: str, start: int, end: int) -> Repair | None:
-    """Return what stands behind a value where that is nothing but closing brackets up to the end of the line."""
+def _surplus(text: str, start: int, end: int, is_first: bool) -> Repair | None:
+    """Return what stands behind a value where that is nothing but closing brackets up to the end of the line.
+
+    Of a later value only one too many of its own: others may close what the first was to hold.
+    """
     found = _SURPLUS.match(text, end)
     if found is None or _LINE_END.match(text, found.end()) is None:
         return None
     line = text.rfind("\n", 0, start) + 1
-    if text[line:start].strip():
+    if text[line:start].strip() or not is_first:
         # Words may stand before the value, but not what looks like the key of a member.
         is_member = _MEMBER_BEFORE.search(text, max(line, start - 200), start) is not None
         follows_member = text[max(0, line - 80) : line].rstrip().endswith((",", "{", "["))
@@ -239,6 +248,8 @@ def _is_fragment(text: str, start: int, end: int) -> bool:
         line = text.rfind("\n", 0, key.start()) + 1
         if start - line > _LONGEST_LEAD or _QUOTED_WORDS_BEFORE.fullmatch(text, line, start) is None:
             return True
+    if _MEMBER_AFTER.match(text, end):
+        return True
     closer = _CLOSER_AFTER.get(text[start])
     if closer is None or closer.match(text, end) is not None:
         return closer is not None

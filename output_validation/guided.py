@@ -21,7 +21,7 @@ from output_validation.guided_scalar import (
     read_format,
     read_scalar_as,
 )
-from output_validation.guided_wrapper import Change, held_by
+from output_validation.guided_wrapper import Change, held_by, is_envelope
 
 _MAX_NODES: Final = 20_000
 _MAX_DEPTH: Final = 120
@@ -71,6 +71,9 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
     decoded = read_scalar_as(value, _CONTAINERS) if isinstance(value, str) else None
     if decoded is not None:
         inner = list(held_by(decoded[0], (Change(decoded[1], ""),), own, of_items))
+    if isinstance(root, dict) and root.get("type") == "object" and not own:
+        # An entry of a map is none that wraps it.
+        inner = [each for each in inner if all(map(is_envelope, each[1]))]
     if wants_array:
         for content, changes in inner:
             decoded = read_scalar_as(content, _CONTAINERS) if isinstance(content, str) else None

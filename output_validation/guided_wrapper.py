@@ -109,6 +109,12 @@ def held_by(
         yield from held_by(inner, unwrapped, own, of_items, levels - 1)
 
 
+def is_envelope(change: Change) -> bool:
+    """Return whether a wrapper has one of the names that wrappers have."""
+    key = change.pointer[1:].casefold()
+    return change.kind is not RepairKind.WRAPPER_REMOVED or key in _ENVELOPES | _ARGUMENTS or key == "properties"
+
+
 def _plain_name(key: str) -> str:
     return key.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
@@ -135,6 +141,8 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
     if len(keys) != 1 or keys[0] in own:
         return None
     inner = value[keys[0]]
+    if keys[0] == "type" and isinstance(inner, str) and inner in _TYPES:
+        return None  # a schema
     if keys[0] == "properties" and holds_schemas(inner):
         return None
     for key, other in value.items():

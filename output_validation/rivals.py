@@ -3,15 +3,20 @@
 A draft must not be taken because the final answer is broken, nor a fenced example because the answer is in prose.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from common.schema import CompiledSchema, Json, dump_json
 from output_validation.cues import Cue, cues, is_correction, pick
+from output_validation.extraction import Place
 from output_validation.guided import resolve
 from output_validation.guided_wrapper import holds_schemas
 from output_validation.judge import Judged
 
+_LOOK_BACK: Final = 400
+_KEY_AT_END: Final = re.compile(r"([^\W\d]\w*)[\"'`*]*\s*[:=][\s*]*\Z")
+_NO_MEMBER: Final = frozenset({"json", "answer", "output", "result", "response", "object"})
 _MAX_NAMES: Final = 50
 _DECOYS: Final = (Cue.DECOY, Cue.WEAK)
 _ERRORS: Final = ("error", "errors")
@@ -38,6 +43,20 @@ def doubt(
         return (meant, True) if meant is not None and meant.candidate.ok and meant.readable else (None, False)
     doubtful = any(_casts_doubt(text, rival, said[id(rival)], chosen, mine) for rival in rivals)
     return (None if doubtful else chosen), False
+
+
+def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | None) -> bool:
+    """Return whether a value is led to as one member of something whose other members stand before it, no JSON."""
+    names = _member_names(schema.schema, schema.schema) if schema is not None else ()
+    start = chosen.candidate.start
+    line = text.rfind("\n", 0, start) + 1
+    lead = _KEY_AT_END.search(text, max(line, start - _LOOK_BACK), start)
+    if not names or lead is None or lead[1].casefold() in _NO_MEMBER or chosen.candidate.place is not Place.PROSE:
+        return False
+    any_name = "|".join(map(re.escape, names))
+    member = re.compile(rf"(?:[(,{{]|\A)[\s>*\"'`-]*(?:{any_name})[\"'`*]*\s*[:=]", re.IGNORECASE)
+    before = text[max(0, line - _LOOK_BACK) : max(line - 1, 0)].rpartition("\n")[2]
+    return member.match(before) is not None or (lead.start() > line and member.search(text[line:start]) is not None)
 
 
 def _is_followed_by_the_answer(text: str, chosen: Judged, others: Sequence[Judged]) -> bool:

@@ -66,9 +66,8 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
         plain = word.lstrip("+").replace("_", "").removesuffix(".")
         is_float = any(sign in plain for sign in ".eE")
         return _number(plain, is_float, start), end, Repair(RepairKind.NUMBER_MENDED, start, end)
-    if _COMMENT.match(text, end, limit):
-        raise UnreadableError(end, "a comment behind a word may be a part of it")  # issue #12
-    if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word):
+    # A comment behind a word may be a part of it: issue #12.
+    if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word) and not _COMMENT.match(text, end, limit):
         return word, end, Repair(RepairKind.VALUE_QUOTED, start, end)
     raise UnreadableError(start, "neither a JSON value nor a word")
 

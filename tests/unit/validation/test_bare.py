@@ -49,7 +49,6 @@ def test_a_word_is_all_there_is(text: str, schema: dict[str, Any], value: object
         ("[spam]", LABEL),
         ("Yes, it is.", BOOLEAN),
         ("10%", INTEGER),
-        ("The answer is 42.", INTEGER),
         ("hello", TEXT),
         ("hello", None),
         ("spam", {"anyOf": [LABEL, TEXT]}),
