@@ -12,7 +12,8 @@ _CHARS_BEFORE: Final = 120
 _CHARS_BEHIND: Final = 80
 _ANSWER: Final = re.compile(
     r"\b(?:final|corrected|correction|revised|updated(?: \w+)?(?=\s*:)|let me (?:fix|correct|redo) (?:that|it|this)|"
-    r"the right one|my answer|the answer|(?<!\w )answer(?=[*_]{0,2}\s*:)|(?<=\# )(?:answer|output|result)(?=\s*\Z)|"
+    r"the right one|actual (?:result|answer|output|json|value)|my answer|the answer|"
+    r"(?<!\w )(?:answer|output)(?=[*_]{0,2}\s*:)|(?<=\# )(?:answer|output|result)(?=\s*\Z)|"
     r"here is the (?:json|result|output)|result is|answer is)\b",
     re.IGNORECASE,
 )
@@ -22,8 +23,8 @@ _DECOY: Final = re.compile(
     re.IGNORECASE,
 )
 _WEAK_DECOY: Final = re.compile(
-    r"\b(?:such as|like this|schema|format|initial(?:ly)?|wrong|incorrect|invalid|not this|previous(?:ly)?|old|before|"
-    r"input|given|sample|would be if|alternatively|(?:would|could|might) (?:be|look))\b",
+    r"\b(?:such as|like this|something like|schema|format|initial(?:ly)?|wrong|incorrect|invalid|not this|"
+    r"previous(?:ly)?|old|before|input|given|sample|would be if|alternatively|(?:would|could|might) (?:be|look))\b",
     re.IGNORECASE,
 )
 _DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
@@ -51,7 +52,8 @@ _TAKEN_BACK: Final = re.compile(
     r"|let me (?:fix|correct|redo|revise) (?:that|this|it)\b"
     r"|here(?: is|[\u2019']s) the (?:corrected|fixed|revised) \w+"
     r"|(?:please )?(?:ignore|disregard) the (?:json |answer |value )?above"
-    r"|this is (?:just|only) (?:a|an) (?:placeholder|example))",
+    r"|this is (?:just|only) (?:a|an) (?:placeholder|example)"
+    r"|(?:please )?(?:fill in|replace) the (?:values|placeholders|fields)\b)",
     re.IGNORECASE,
 )
 _ENTRIES: Final = r"(?:items?|entries|entry|rows?|records?|elements?|objects?|results?|ones?|few)"

@@ -71,8 +71,8 @@ _OF_SCHEMAS: Final = frozenset(
     {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties", "items", "description", "title"}
 )
 _TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-_CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
-_ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input"})
+_CALL_NAMES: Final = ("name", "tool", "tool_name", "function", "action")
+_ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input", "action_input"})
 """How the arguments of a tool call are called, beside its name."""
 
 
@@ -105,7 +105,8 @@ def held_by(
         return  # a list in an item, and not the list of the items
     if isinstance(inner, dict | list | str) or (inner is not None and key.casefold() in _ENVELOPES):
         unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
-        yield inner, unwrapped
+        if not (key == "function" and isinstance(inner, dict) and not _ARGUMENTS.isdisjoint(inner)):
+            yield inner, unwrapped
         yield from held_by(inner, unwrapped, own, of_items, levels - 1)
 
 

@@ -10,9 +10,9 @@ _NAMES: Final = (
 _ATTRIBUTES: Final = r"""(?:\s++[\w:-]++\s*+=\s*+["'][^<>"'\n]{0,80}["'])*+\s*+"""
 _HEADER: Final = r"<\|channel\|>(?:final|commentary[^<>\n]{0,80})(?:<\|constrain\|>\w{1,20})?<\|message\|>"
 TAG: Final = re.compile(
-    rf"(?P<open><{_NAMES}{_ATTRIBUTES}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
+    rf"(?P<open><{_NAMES}{_ATTRIBUTES}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<unused94>)"
     r"|(?P<channel><\|channel\|>analysis<\|message\|>)"
-    rf"|(?P<close></{_NAMES}\s*+>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>)"
+    rf"|(?P<close></{_NAMES}\s*+>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<unused95>|<\|channel\|>final<\|message\|>)"
     rf"|(?P<end><\|end\|>(?:(?:<\|start\|>assistant)?{_HEADER})?|{_HEADER})",
     re.IGNORECASE,
 )
