@@ -28,6 +28,7 @@ from output_validation.rivals import doubt, stands_among_members
 
 _ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
 _TELLS_JSON: Final = re.compile(r"[\"'`{}\u201c\u2018\n]")
+_IN_SIGHT: Final = 200
 _JSON_LABELS: Final = frozenset({"json", "jsonc", "json5"})
 
 
@@ -159,8 +160,9 @@ def _is_flat(value: Json) -> bool:
 
 def _is_in_line(text: str, each: Judged) -> bool:
     """Return whether words stand beside a value in prose, on its first or last line."""
-    before = text[: each.candidate.start].rpartition("\n")[2]
-    behind = text[each.candidate.end :].partition("\n")[0]
+    start, end = each.candidate.start, each.candidate.end
+    before = text[max(0, start - _IN_SIGHT) : start].rpartition("\n")[2]
+    behind = text[end : end + _IN_SIGHT].partition("\n")[0]
     return each.candidate.place is Place.PROSE and re.search(r"\w", before + behind) is not None
 
 
