@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ POLICIES: dict[str, Policy] = {
     "anything": ANYTHING,
 }
 _MAX_SHOWN = 20
+_MAX_BYTES = 64 << 20
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +59,7 @@ def _schema(path: Path) -> CompiledSchema:
 
 
 def _text(file: str) -> str:
-    raw = sys.stdin.buffer.read() if file == "-" else _bytes(Path(file))
+    raw = _limited("standard input", sys.stdin.buffer) if file == "-" else _bytes(Path(file))
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
@@ -68,9 +69,17 @@ def _text(file: str) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            return _limited(path, stream)
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}", []) from None
+
+
+def _limited(source: Path | str, stream: BinaryIO) -> bytes:
+    raw = stream.read(_MAX_BYTES + 1)
+    if len(raw) > _MAX_BYTES:
+        raise _unusable(source, f"is larger than {_MAX_BYTES >> 20} MiB, as no answer of a model is", [])
+    return raw
 
 
 def _unusable(path: Path | str, problem: str, faults: list[Fault]) -> RequestError:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from common.errors import RequestError
 from headrace.cli import build_app
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -82,3 +83,13 @@ def test_standard_streams_that_are_closed_or_full_are_no_traceback(schema: str, 
     for rest, code in ((" - <&-", 4), (f" '{answer}' >&-", 0), (f" '{answer}' >/dev/full", 1)):
         ended = subprocess.run(shell + rest, shell=True, capture_output=True, check=False)
         assert (ended.returncode, b"Traceback" in ended.stderr) == (code, False), rest
+
+
+@pytest.mark.parametrize("as_schema", [False, True])
+def test_a_file_without_end_is_refused(schema: str, as_schema: bool) -> None:
+    arguments = ["/dev/zero", schema] if as_schema else [schema, "/dev/zero"]
+    result = CliRunner().invoke(build_app(), ["validate", *arguments])
+
+    assert result.exit_code != 0
+    assert isinstance(result.exception, RequestError)
+    assert "larger than 64 MiB" in str(result.exception)
