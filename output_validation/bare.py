@@ -5,7 +5,7 @@ only where none can be missing.
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from common.errors import StrictJsonError
@@ -41,18 +41,43 @@ _LEAD_IN: Final = re.compile(
 )
 """What may lead to the word: what it is. Any other word may speak against it."""
 
+_PARAGRAPH_END: Final = re.compile(r"[ \t]*\n[ \t]*\n")
+_LONGEST_REMARK: Final = 4_000
+_DOUBTS: Final = re.compile(
+    r"\b(?:however|but|although|sure|unsure|certain|uncertain|alternatively|could|might|may|maybe|perhaps|actually|wait|oops"
+    r"|sorry|correction|instead|wrong|incorrect|mistake|example|if|or|not)\b|n[\u2019']t\b",
+    re.IGNORECASE,
+)
+"""What an explanation has that may take back what it explains."""
+
 _FIRST_KEY: Final = re.compile(r'"([^"\\\n]{1,200})"[ \t]*:')
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """Where a word stands, whether it is quoted and led to, and what follows in other paragraphs."""
+
+    place: Place
+    span: Span
+    is_quoted: bool
+    is_led_to: bool
+    remark: str
+
+
 def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Policy) -> Judged | None:
-    """Return the one word that an answer without brackets is, if it satisfies ``schema``; None if it is no such."""
+    """Return the one word that an answer without brackets is, if it satisfies ``schema``; None if it is no such.
+
+    One of some words may be explained in other paragraphs.
+    """
     root = resolve(schema.schema, schema.schema) if schema is not None else None
     if not isinstance(root, dict) or (found := _lone_word(reading)) is None:
         return None
-    place, span, is_quoted, is_led_to = found
+    place, span, is_quoted = found.place, found.span, found.is_quoted
     word = reading.spoken[span.start + is_quoted : span.end - is_quoted]
     value = None if is_quoted else _value(word)
-    if is_led_to and not (_is_limited(root) or isinstance(value, str)):
+    if found.is_led_to and not (_is_limited(root) or isinstance(value, str)):
+        return None
+    if found.remark and not _is_harmless(found.remark, word, root):
         return None
     repairs: tuple[Repair, ...] = ()
     if value is None:
@@ -119,26 +144,39 @@ def _is_unicode(word: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in word)
 
 
-def _lone_word(reading: Reading) -> tuple[Place, Span, bool, bool] | None:
-    """Return where the only word of an answer stands, without what is around it, if it is quoted, and led to."""
+def _lone_word(reading: Reading) -> _Word | None:
+    """Return the only word of an answer, or of its first paragraph, without what is around it."""
     text = reading.spoken
     place, whole = _whole(reading)
     lead_in = _LEAD_IN.match(text, whole.start, whole.end)
-    start, end = lead_in.end() if lead_in else whole.start, whole.end
+    start = lead_in.end() if lead_in else whole.start
+    paragraph = _PARAGRAPH_END.search(text, start, whole.end)
+    end = paragraph.start() if paragraph else whole.end
     if not 0 < end - start <= _MAX_CHARS or "\n" in text[start:end]:
         return None
+    remark = text[end : whole.end]
     if tagged := _TAGGED.fullmatch(text, start, end):
         inner = _stripped(text, Span(*tagged.span(2)))
         start, end = inner.start, inner.end
     while start < end:
         word = text[start:end]
         if any(_is_between(word, opening, closing) for opening, closing in _QUOTES):
-            return place, Span(start, end), True, lead_in is not None
+            return _Word(place, Span(start, end), True, lead_in is not None, remark)
         mark = next((mark for mark in _EMPHASIS if _is_between(word, mark, mark)), "")
         if not mark and word[-1] not in ".!":
-            return place, Span(start, end), False, lead_in is not None
+            return _Word(place, Span(start, end), False, lead_in is not None, remark)
         start, end = start + len(mark), end - (len(mark) or 1)
     return None
+
+
+def _is_harmless(remark: str, word: str, root: dict[str, Json]) -> bool:
+    """Return whether what follows one of some words explains it: it names none of the others and doubts nothing."""
+    options = root.get("enum")
+    if not isinstance(options, list) or len(remark) > _LONGEST_REMARK or _DOUBTS.search(remark):
+        return False
+    others = [each for each in options if isinstance(each, str) and each.casefold() != word.strip('"').casefold()]
+    said = remark.casefold()
+    return len(others) == len(options) - 1 and not any(each.casefold() in said for each in others)
 
 
 def _whole(reading: Reading) -> tuple[Place, Span]:
