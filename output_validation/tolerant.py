@@ -10,8 +10,9 @@ from typing import Final
 
 from common.schema import Json, dump_json
 from output_validation.extraction import Repair, RepairKind
+from output_validation.tolerant_follows import CLOSERS, Role
 from output_validation.tolerant_scalar import read_scalar
-from output_validation.tolerant_text import CLOSERS, Role, TextRead, UnreadableError, read_text
+from output_validation.tolerant_text import TextRead, UnreadableError, read_text
 
 MAX_REPAIRS: Final = 5_000
 """A text that needs more than this is not JSON with faults."""

@@ -6,34 +6,14 @@ labelled as a guess.
 
 import re
 from dataclasses import dataclass
-from enum import IntEnum
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # public, missing in typeshed
 from typing import Final
 
 from output_validation.extraction import Repair, RepairKind
-
-CLOSERS: Final[dict[str, str]] = {
-    '"': '"',
-    "'": "'",
-    "`": "`",
-    "\u201c": '\u201d"',
-    "\u2018": "\u2019'",
-    "\u201e": '\u201c\u201d"',
-}
-"""What opens a string, and what may close it."""
-
+from output_validation.tolerant_follows import CLOSERS, COMMENT, LITERAL, Role, follows, may_follow
 
 MAX_MENDS: Final = 500
 """A string that needs more than this is no string with faults."""
-
-
-class Role(IntEnum):
-    """What a string is, which decides what may follow it."""
-
-    KEY = 0
-    MEMBER = 1
-    ITEM = 2
-    TUPLE_ITEM = 3
 
 
 class UnreadableError(Exception):
@@ -56,43 +36,6 @@ class TextRead:
     cut: bool = False
 
 
-_GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
-_LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
-_QUOTED_KEY: Final = (
-    r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
-    rf"""|`(?:[^`\\\n]|\\.){{0,2000}}`|\u201c[^\u201d\\\n]{{0,2000}}\u201d|\u201e[^\u201c\u201d\\\n]{{0,2000}}[\u201c\u201d]){_GAP}(?:[:\uff1a]|=>?)"""
-    r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*(?:[:\uff1a]|=>)"""
-    r"""|""[\w $-]{1,80}""\s*:"""
-    rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{_LITERAL}))"""
-)
-_COMMENT: Final = re.compile(rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?://|/\*|#)")
-_AFTER_KEY: Final = re.compile(rf"{_GAP}(?:[:\uff1a]|=>?)")
-_AFTER_MEMBER: Final = re.compile(
-    rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{_QUOTED_KEY}|\Z)|;\s*\n\s*\}})"
-)
-_AFTER_ITEM: Final = re.compile(
-    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
-    rf"""|\uff0c{_GAP}(?:["'`\u201c\u2018\[{{0-9-]|{_LITERAL}))"""
-)
-_AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[0-9]|\Z|{_LITERAL}))""")
-_AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM, _AFTER_TUPLE_ITEM)
-_COMMENT_AFTER: Final = {
-    opener: re.compile(
-        rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)"
-    )
-    for opener, closers in CLOSERS.items()
-}
-"""A comment behind a string: none of the string's own quotes stands in it, else it may be a part of the string."""
-
-_QUOTING_COMMENT: Final = re.compile(
-    rf"{_GAP}[,;\uff0c\uff1b]{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
-    rf"(?:\n{_GAP}(?:{_QUOTED_KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{_GAP}[}}\]\"])"
-)
-"""One that does have quotes, in pairs, between a comma and what may follow it on the next line."""
-
-_MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
-_MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
-_MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{_LITERAL})""")
 _QUOTE: Final = """["'`\u201c\u201d\u2018\u2019]"""
 _LOOKS_LIKE_MEMBER: Final = re.compile(
     rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+\uff0c\uff1b]\s*(?:{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
@@ -111,7 +54,7 @@ _ENDS_WITH_COMMA: Final = re.compile(r",\s*\Z")
 
 _TRIPLED: Final = re.compile(r"""(["']{3})((?:[^"'\\]|["'](?!\1))*?)\1""")
 _DOUBLED_KEY: Final = re.compile(r'""([\w $-]{1,80})""(?=\s*:)')
-_HALF_QUOTED_KEY: Final = re.compile(rf"""["']([A-Za-z_$][\w$-]{{0,80}})(?=\s*:\s*(?:["'\[{{]|-?[0-9]|{_LITERAL}))""")
+_HALF_QUOTED_KEY: Final = re.compile(rf"""["']([A-Za-z_$][\w$-]{{0,80}})(?=\s*:\s*(?:["'\[{{]|-?[0-9]|{LITERAL}))""")
 _QUOTES: Final = frozenset("\"'`\u201c\u201d\u2018\u2019")
 _APOSTROPHES: Final = frozenset("'\u2019")
 _VALID_ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -136,7 +79,7 @@ def read_text(text: str, start: int, limit: int, role: Role) -> TextRead:
         except JSONDecodeError:
             pass
         else:
-            if end <= limit and _follows(text, end, limit, role, text[start]):
+            if end <= limit and follows(text, end, limit, role, text[start]):
                 if "\0" in value or _has_surrogate(value):
                     raise UnreadableError(start, "a string holds NUL or half of a surrogate pair")
                 return TextRead(value, end)
@@ -160,7 +103,7 @@ def _tripled(text: str, start: int, limit: int, role: Role) -> TextRead | None:
         found is None
         or "\0" in found[2]
         or _has_surrogate(found[2])
-        or not (_follows(text, found.end(), limit, role, text[start]) or _may_follow(text, found.end(), limit, role))
+        or not (follows(text, found.end(), limit, role, text[start]) or may_follow(text, found.end(), limit, role))
     ):
         return None
     return TextRead(found[2], found.end(), (Repair(RepairKind.QUOTES_REPLACED, start, found.end()),))
@@ -172,28 +115,6 @@ def _has_surrogate(value: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _follows(text: str, end: int, limit: int, role: Role, opener: str) -> bool:
-    """Return whether what stands at ``end`` may follow a string of that role, which ``opener`` opened."""
-    if _AFTER[role].match(text, end, limit) is not None:
-        return True
-    if role is Role.KEY or _COMMENT.match(text, end, limit) is None:
-        return False
-    return any(each.match(text, end, limit) for each in (_COMMENT_AFTER[opener], _QUOTING_COMMENT))
-
-
-def _may_follow(text: str, end: int, limit: int, role: Role) -> bool:
-    """Return whether it may, if a comma or a colon was left out."""
-    match role:
-        case Role.KEY:
-            return _MISSING_COLON.match(text, end, limit) is not None
-        case Role.MEMBER:
-            return _MISSING_COMMA.match(text, end, limit) is not None
-        case Role.ITEM:
-            return _MISSING_ITEM_COMMA.match(text, end, limit) is not None or text[end : end + 1] == "}"
-        case Role.TUPLE_ITEM:
-            return False
 
 
 class _Mender:
@@ -254,9 +175,9 @@ class _Mender:
 
     def _closes(self, at: int) -> bool:
         after = at + 1
-        if _follows(self._text, after, self._limit, self._role, self._opener):
+        if follows(self._text, after, self._limit, self._role, self._opener):
             return True
-        if self._odd_quotes % 2 == 0 and _may_follow(self._text, after, self._limit, self._role):
+        if self._odd_quotes % 2 == 0 and may_follow(self._text, after, self._limit, self._role):
             # With an inner quote still open it is more likely that one's end; behind a comma, that of the next key.
             lost = _LOST_OPENING.match(self._text, after, self._limit)
             self._guessed |= lost is not None or _ENDS_WITH_COMMA.search(self._text, self._start + 1, at) is not None
@@ -271,7 +192,7 @@ class _Mender:
             self._joins(at)
             self._opens_doubled = self._opens_doubled or at == self._start + 1
         other = _LOOKS_LIKE_MEMBER.match(self._text, at, self._limit) or any(
-            each.match(self._text, after, self._limit) for each in (_COMMENT, _LEFT_OUT)
+            each.match(self._text, after, self._limit) for each in (COMMENT, _LEFT_OUT)
         )
         self._guessed |= bool(other)
         return False
