@@ -13,7 +13,7 @@ from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_follows import CLOSERS, COMMENT, LITERAL, Role, follows, may_follow
 
 MAX_MENDS: Final = 500
-"""A string that needs more than this is no string with faults."""
+"""A string that needs more than this is no string with faults; raw line breaks and tabs are not counted."""
 
 
 class UnreadableError(Exception):
@@ -65,7 +65,9 @@ _HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
 _BROKEN_UNICODE: Final = re.compile(r"u(?:\{|[0-9a-fA-F]{2,3})")
 _HEX8: Final = re.compile(r"0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5}")
 _HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
-_STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\\\x00-\x1f]") for opener, closers in CLOSERS.items()}
+_STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\\\0]") for opener, closers in CLOSERS.items()}
+_CONTROL: Final = re.compile(r"[\x01-\x1f]")
+_UP_TO_LAST_CONTROL: Final = re.compile(r".*[\x01-\x1f]", re.DOTALL)
 
 
 def read_text(text: str, start: int, limit: int, role: Role) -> TextRead:
@@ -136,6 +138,8 @@ class _Mender:
         self._dropped_backslash = False
         self._kept_backslash: int | None = None
         self._ambiguous_escape = False
+        self._controls: tuple[int, int] | None = None
+        self._line_mark: str | None = None
         if self._opener != '"':
             self._repairs.append(Repair(RepairKind.QUOTES_REPLACED, start, start + 1))
 
@@ -147,7 +151,7 @@ class _Mender:
             if stop is None:
                 return self._cut(position)
             at = stop.start()
-            self._parts.append(self._text[position:at])
+            self._take(position, at)
             mark = self._text[at]
             if mark == "\\":
                 if at + 1 >= self._limit:
@@ -157,21 +161,27 @@ class _Mender:
                 if self._closes(at):
                     return self._done(at + 1)
                 position = at + 1
-            elif mark == "\0":
-                raise UnreadableError(at, "a string holds the NUL character")
             else:
-                self._parts.append(mark)
-                self._note(RepairKind.CONTROL_ESCAPED, at, at + 1)
-                # In a block quote, a mark that begins a line is none of the string's.
-                self._guessed = self._guessed or (
-                    mark == "\n" and self._text[at + 1 : at + 2] == ">" == self._line_begin()
-                )
-                position = at + 1
+                raise UnreadableError(at, "a string holds the NUL character")
+
+    def _take(self, start: int, end: int) -> None:
+        """Take over what needs no mending but that its control characters be escaped: one repair in a string."""
+        self._parts.append(self._text[start:end])
+        first = _CONTROL.search(self._text, start, end)
+        last = _UP_TO_LAST_CONTROL.match(self._text, first.start(), end) if first else None
+        if first is None or last is None:
+            return
+        self._controls = (self._controls[0] if self._controls else first.start(), last.end())
+        # In a block quote, a mark that begins a line is none of the string's.
+        if not self._guessed and self._text.find("\n>", first.start(), end + 1) >= 0:
+            self._guessed = self._line_begin() == ">"
 
     def _line_begin(self) -> str:
         """Return the sign with which the line of the string's beginning begins."""
-        before = self._text.rfind("\n", 0, self._start) + 1
-        return self._text[before : before + 1]
+        if self._line_mark is None:
+            before = self._text.rfind("\n", 0, self._start) + 1
+            self._line_mark = self._text[before : before + 1]
+        return self._line_mark
 
     def _closes(self, at: int) -> bool:
         after = at + 1
@@ -266,6 +276,7 @@ class _Mender:
             raise UnreadableError(start, f"a string has more than {MAX_MENDS} faults")
 
     def _done(self, end: int) -> TextRead:
+        self._note_controls()
         joins = self._ends_one and self._begins_other
         if self._odd_quotes % 2 or self._guessed or joins or (self._opens_doubled and self._text[end - 2] in _QUOTES):
             # Around the whole string, a second pair of quotes may be its own or one too many.
@@ -273,6 +284,10 @@ class _Mender:
         if self._is_escape_doubtful():
             self._repairs.append(Repair(RepairKind.ESCAPE_GUESSED, self._start, end))
         return TextRead(self._value(), end, tuple(self._repairs))
+
+    def _note_controls(self) -> None:
+        if self._controls is not None:
+            self._repairs.append(Repair(RepairKind.CONTROL_ESCAPED, *self._controls))
 
     def _is_escape_doubtful(self) -> bool:
         if self._kept_backslash is not None:
@@ -282,7 +297,9 @@ class _Mender:
         return self._odd_escape
 
     def _cut(self, position: int) -> TextRead:
-        self._parts.append(self._text[position : self._limit].rstrip("\\"))
+        self._take(position, self._limit)
+        self._parts[-1] = self._parts[-1].rstrip("\\")
+        self._note_controls()
         self._repairs.append(Repair(RepairKind.TAIL_LOST, self._start, self._limit))
         return TextRead(self._value(), self._limit, tuple(self._repairs), cut=True)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from output_validation import extract
+from output_validation import RepairKind, extract
 
 
 def _closed(**members: Any) -> dict[str, Any]:
@@ -189,3 +189,14 @@ def test_a_comment_behind_another_sign_is_no_part_of_an_item() -> None:
 def test_arrows_may_follow_bare_keys() -> None:
     assert extract('{\n  n => 1,\n  s => "a",\n}', _BOTH).value == {"n": 1, "s": "a"}
     assert extract('{s => "a, n => 2", n => 1}', _BOTH).value == {"s": "a, n => 2", "n": 1}
+
+
+@pytest.mark.parametrize("lines", [501, 20_000])
+def test_a_string_may_stand_on_any_number_of_lines(lines: int) -> None:
+    code = "x = 1\n\ty = 2\n" * lines
+
+    extraction = extract(f'{{"n": 1, "s": "{code}"}}', _BOTH)
+
+    assert extraction.value == {"n": 1, "s": code}
+    assert [repair.kind for repair in extraction.repairs] == [RepairKind.CONTROL_ESCAPED]
+    assert extraction.ok
