@@ -26,23 +26,25 @@ class Role(IntEnum):
 
 _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
+_COLON: Final = rf"{_GAP}(?:/\*[^*\"']{{0,200}}\*/{_GAP}|//[^\"'\n]{{0,200}}\n{_GAP})?(?:[:\uff1a]|=>?)"
 _QUOTED_KEY: Final = (
-    r"""(?:(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}'"""
-    rf"""|`(?:[^`\\\n]|\\.){{0,2000}}`|\u201c[^\u201d\\\n]{{0,2000}}\u201d|\u201e[^\u201c\u201d\\\n]{{0,2000}}[\u201c\u201d]){_GAP}(?:[:\uff1a]|=>?)"""
+    r"""(?:(?:[uU]?(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}')"""
+    r"""|`(?:[^`\\\n]|\\.){0,2000}`|\u201c[^\u201d\\\n]{0,2000}\u201d|\u201e[^\u201c\u201d\\\n]{0,2000}[\u201c\u201d]"""
+    rf"""|"[^"\u201c\u201d\u201e\\\n]{{1,80}}\u201d){_COLON}"""
     r"""|"?[A-Za-z_$][\w$-]{0,80}"?\s*(?:[:\uff1a]|=>)"""
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{LITERAL}))"""
 )
 COMMENT: Final = re.compile(rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?://|/\*|#)")
-_AFTER_KEY: Final = re.compile(rf"{_GAP}(?:[:\uff1a]|=>?)")
+_AFTER_KEY: Final = re.compile(_COLON)
 _AFTER_MEMBER: Final = re.compile(
     rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{_QUOTED_KEY}|\Z)|;\s*\n\s*\}})"
 )
 _AFTER_ITEM: Final = re.compile(
-    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
+    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[uU]["']|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
     rf"""|\uff0c{_GAP}(?:["'`\u201c\u2018\[{{0-9-]|{LITERAL}))"""
 )
-_AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[0-9]|\Z|{LITERAL}))""")
+_AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[uU]["']|[0-9]|\Z|{LITERAL}))""")
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM, _AFTER_TUPLE_ITEM)
 _COMMENT_AFTER: Final = {
     opener: re.compile(
@@ -59,6 +61,17 @@ _QUOTING_COMMENT: Final = re.compile(
 """One that does have quotes, in pairs, between a comma and what may follow it on the next line."""
 
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
+_OTHER_KEY: Final = re.compile(
+    rf"""{_GAP},{_GAP}(?:[^\W\d_][\w$-]{{0,80}}\s*:\s*[^\W\d_]|(?:[^\W\d_][\w$-]{{0,80}}|[0-9]{{1,9}})\s*:\s*["'\u201c\u201e\[{{0-9-])"""
+)
+"""A key that is a number or begins with a letter of another alphabet: what stands before it may also be a clause."""
+
+_AFTER_CURLED: Final = {
+    Role.KEY: re.compile(rf"{_GAP}[:\uff1a]"),
+    Role.MEMBER: re.compile(rf"{_GAP}(?:\}}|,{_GAP}(?:\}}|{_QUOTED_KEY}))"),
+    Role.ITEM: re.compile(rf"{_GAP}(?:\]|,{_GAP}(?:[\]\"\[{{0-9-]|{LITERAL}))"),
+    Role.TUPLE_ITEM: re.compile(r"(?!)"),
+}
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")
 _MISSING_COLON: Final = re.compile(rf"""\s+(?:["'\[{{]|-?[0-9]|{LITERAL})""")
 
@@ -72,13 +85,18 @@ def follows(text: str, end: int, limit: int, role: Role, opener: str) -> bool:
     return any(each.match(text, end, limit) for each in (_COMMENT_AFTER[opener], _QUOTING_COMMENT))
 
 
+def may_follow_curled(text: str, end: int, limit: int, role: Role) -> bool:
+    """Return whether it may follow a string that an ASCII quote opened and a curly one closed."""
+    return _AFTER_CURLED[role].match(text, end, limit) is not None
+
+
 def may_follow(text: str, end: int, limit: int, role: Role) -> bool:
-    """Return whether it may, if a comma or a colon was left out."""
+    """Return whether it may, if a comma or a colon was left out, or the next key is unusual."""
     match role:
         case Role.KEY:
             return _MISSING_COLON.match(text, end, limit) is not None
         case Role.MEMBER:
-            return _MISSING_COMMA.match(text, end, limit) is not None
+            return any(each.match(text, end, limit) for each in (_MISSING_COMMA, _OTHER_KEY))
         case Role.ITEM:
             return _MISSING_ITEM_COMMA.match(text, end, limit) is not None or text[end : end + 1] == "}"
         case Role.TUPLE_ITEM:

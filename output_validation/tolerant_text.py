@@ -10,7 +10,7 @@ from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-define
 from typing import Final
 
 from output_validation.extraction import Repair, RepairKind
-from output_validation.tolerant_follows import CLOSERS, COMMENT, LITERAL, Role, follows, may_follow
+from output_validation.tolerant_follows import CLOSERS, COMMENT, LITERAL, Role, follows, may_follow, may_follow_curled
 
 MAX_MENDS: Final = 500
 """A string that needs more than this is no string with faults; raw line breaks and tabs are not counted."""
@@ -65,9 +65,11 @@ _HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
 _BROKEN_UNICODE: Final = re.compile(r"u(?:\{|[0-9a-fA-F]{2,3})")
 _HEX8: Final = re.compile(r"0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5}")
 _HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
-_STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\\\0]") for opener, closers in CLOSERS.items()}
+_STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\u201d\\\0]") for opener, closers in CLOSERS.items()}
 _CONTROL: Final = re.compile(r"[\x01-\x1f]")
 _UP_TO_LAST_CONTROL: Final = re.compile(r".*[\x01-\x1f]", re.DOTALL)
+_CURLED_OPENER: Final = re.compile(r"[\u201c\u201e]")
+_ASCII_QUOTE: Final = re.compile(r"(?<!\\)\"")
 
 
 def read_text(text: str, start: int, limit: int, role: Role) -> TextRead:
@@ -140,6 +142,9 @@ class _Mender:
         self._ambiguous_escape = False
         self._controls: tuple[int, int] | None = None
         self._line_mark: str | None = None
+        self._low_floor = self._curled_floor = start
+        self._has_curled = False
+        self._next_quote = start
         if self._opener != '"':
             self._repairs.append(Repair(RepairKind.QUOTES_REPLACED, start, start + 1))
 
@@ -160,6 +165,12 @@ class _Mender:
             elif mark in self._closers:
                 if self._closes(at):
                     return self._done(at + 1)
+                position = at + 1
+            elif mark == "\u201d":
+                if self._is_closed_by_curled(at):
+                    self._note(RepairKind.QUOTES_REPLACED, at, at + 1)
+                    return self._done(at + 1)
+                self._parts.append(mark)
                 position = at + 1
             else:
                 raise UnreadableError(at, "a string holds the NUL character")
@@ -197,6 +208,8 @@ class _Mender:
         if self._text[at] in _APOSTROPHES and self._text[at - 1].isalnum() and self._text[after : after + 1].isalpha():
             if self._role is Role.KEY:
                 return False
+        elif self._ends_low_quoted(at):
+            self._guessed = self._guessed or _JOINT.match(self._text, at - 1, self._limit) is not None
         else:
             self._odd_quotes += 1
             self._joins(at)
@@ -206,6 +219,30 @@ class _Mender:
         )
         self._guessed |= bool(other)
         return False
+
+    def _is_closed_by_curled(self, at: int) -> bool:
+        """Return whether a curly quote that nothing opened ends the string, and the next ASCII one could not."""
+        if not self._has_curled:
+            self._has_curled = _CURLED_OPENER.search(self._text, self._curled_floor, at) is not None
+        self._curled_floor = at + 1
+        # 5" may be inches.
+        if self._opener != '"' or self._has_curled or at == self._start + 1 or self._text[at - 1].isdigit():
+            return False
+        if not may_follow_curled(self._text, at + 1, self._limit, self._role):
+            return False
+        if self._next_quote <= at:
+            found = _ASCII_QUOTE.search(self._text, at, self._limit)
+            self._next_quote = found.start() if found else self._limit
+        after = self._next_quote + 1
+        return after > self._limit or not follows(self._text, after, self._limit, self._role, self._opener)
+
+    def _ends_low_quoted(self, at: int) -> bool:
+        """Return whether an inner quote ends what a low one opened, as in German: „so"."""
+        low = self._text.rfind("\u201e", self._low_floor, at)
+        self._low_floor = at + 1
+        if low < 0 or low + 1 == at or self._text[low + 1].isspace() or self._text[at - 1].isspace():
+            return False
+        return not any(sign in self._text[low:at] for sign in "\u201c\u201d")
 
     def _joins(self, at: int) -> None:
         """Keep in mind whether the inner quotes so far end one string and begin another."""

@@ -200,3 +200,49 @@ def test_a_string_may_stand_on_any_number_of_lines(lines: int) -> None:
     assert extraction.value == {"n": 1, "s": code}
     assert [repair.kind for repair in extraction.repairs] == [RepairKind.CONTROL_ESCAPED]
     assert extraction.ok
+
+
+@pytest.mark.parametrize(
+    "text", ['Er sagte „Hallo", dann ging er.', '„Hallo"', 'a „b“, „c” und „d" e', '„Ja", „Nein", „Vielleicht" und so']
+)
+def test_an_ascii_quote_ends_what_a_low_one_opened(text: str) -> None:
+    extraction = extract(f'{{"s": "{text}", "n": 1}}', _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"s": text, "n": 1}
+
+
+@pytest.mark.parametrize("text", ['„a" + "b', '„a" oder "b', 'a “b" c', '«a" b', '„ a" b', '„a“ b" c', '„a", "b" c'])
+def test_other_quotes_without_a_pair_are_a_guess(text: str) -> None:
+    assert not extract(f'{{"s": "{text}", "n": 1}}', _BOTH).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"s": "a”, "n": 1}',
+        '{"n": 1, "s": "a”}',
+        '{"n”: 1, "s”: "a"}',
+        '{"s": "a",\n "n”: 1}',
+        '{\n "s”: "a”,\n "n”: 1\n}',
+    ],
+)
+def test_a_curly_quote_may_close_what_an_ascii_one_opened(text: str) -> None:
+    extraction = extract(text, _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"n": 1, "s": "a"}
+
+
+def test_a_curly_quote_closes_nothing_where_it_may_be_a_part_of_the_text() -> None:
+    assert extract('{"tags": ["a”, "b”]}', _TAGS).value == {"tags": ["a", "b"]}
+    assert extract('{"s": "a\n”, \n”} b", "n": 1}', _BOTH).value == {"s": "a\n”, \n”} b", "n": 1}
+    for text in ('{"s": "5”, "n": 1}', '{"s": "a “b”, "n": 1}', '{"s": "”, "n": 1}', '{"n": 1, "s": "a”'):
+        assert not extract(text, _BOTH).ok, text
+
+
+@pytest.mark.parametrize(
+    "text", ['{"n" /* one */ : 1, "s": "a"}', '{"s": "a", "n" /* one */: 1}', '{"n" // one\n : 1, "s" : "a"}']
+)
+def test_a_comment_may_stand_before_a_colon(text: str) -> None:
+    assert extract(text, _BOTH).value == {"n": 1, "s": "a"}
