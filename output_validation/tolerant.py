@@ -35,7 +35,8 @@ _BEGINS_OMISSION: Final = re.compile(
 )
 """What a comment says that stands for values which were left out."""
 
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$.-]*|[0-9]+")
+_IDENTIFIER: Final = re.compile(r"(?:[^\W\d]|\$)[\w$.-]*|[0-9]+")
+_PYTHON_2: Final = re.compile(r"[uU](?=[\"'])")
 _COLON: Final = re.compile(r"=>|:=|=|\uff1a")
 _IN_OBJECTS: Final = frozenset(",;\uff0c\uff1b")
 _IN_ARRAYS: Final = frozenset(",\uff0c")
@@ -155,6 +156,7 @@ class _Reader:
         return self._limit
 
     def _key(self, position: int) -> tuple[str, int, bool]:
+        position = self._behind_prefix(position)
         mark = self._peek(position)
         if mark in CLOSERS:
             read = self._string(position, Role.KEY)
@@ -191,6 +193,7 @@ class _Reader:
         self._values_left -= 1
         if self._values_left < 0:
             raise UnreadableError(position, f"more than {MAX_VALUES} values")
+        position = self._behind_prefix(position)
         mark = self._peek(position)
         if mark in "{[(" and mark:
             return self.container(position, depth + 1, parent)
@@ -205,6 +208,13 @@ class _Reader:
             # A number or a word that ends with the text may have been cut short.
             self._note(RepairKind.TAIL_LOST, position, self._limit)
         return value, end
+
+    def _behind_prefix(self, position: int) -> int:
+        """Return where the quote is behind the u of Python 2's strings."""
+        if _PYTHON_2.match(self._text, position, self._limit) is None:
+            return position
+        self._note(RepairKind.QUOTES_REPLACED, position, position + 1)
+        return position + 1
 
     def _string(self, position: int, role: Role) -> TextRead:
         read = read_text(self._text, position, self._limit, role)

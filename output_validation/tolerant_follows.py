@@ -62,9 +62,10 @@ _QUOTING_COMMENT: Final = re.compile(
 
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
 _OTHER_KEY: Final = re.compile(
-    rf"""{_GAP},{_GAP}(?:[^\W\d_][\w$-]{{0,80}}\s*:\s*[^\W\d_]|(?:[^\W\d_][\w$-]{{0,80}}|[0-9]{{1,9}})\s*:\s*["'\u201c\u201e\[{{0-9-])"""
+    rf"""{_GAP}[,\uff0c]{_GAP}(?:[^\W\d_][\w$-]{{0,80}}\s*[:\uff1a]\s*[^\W\d_]"""
+    r"""|(?:[^\W\d_][\w$-]{0,80}|[0-9]{1,9})\s*[:\uff1a]\s*["'\u201c\u201e\[{0-9-])"""
 )
-"""A key that is a number or begins with a letter of another alphabet: what stands before it may also be a clause."""
+"""A key that is a number or begins with a letter of another alphabet: what stands there may also be a clause."""
 
 _AFTER_CURLED: Final = {
     Role.KEY: re.compile(rf"{_GAP}[:\uff1a]"),

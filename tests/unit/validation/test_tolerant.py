@@ -246,3 +246,34 @@ def test_a_curly_quote_closes_nothing_where_it_may_be_a_part_of_the_text() -> No
 )
 def test_a_comment_may_stand_before_a_colon(text: str) -> None:
     assert extract(text, _BOTH).value == {"n": 1, "s": "a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{姓名: "小红", 年龄: 17}', {"姓名": "小红", "年龄": 17}),
+        ('{姓名\uff1a"小红"\uff0c年龄\uff1a17}', {"姓名": "小红", "年龄": 17}),
+        ("{имя: Иван, été: naïve, 二维码: 不包含}", {"имя": "Иван", "été": "naïve", "二维码": "不包含"}),
+        ('{"s": "x", 备注: 无}', {"s": "x", "备注": "无"}),
+        ('{1: "a", 2: "b", 3: [4]}', {"1": "a", "2": "b", "3": [4]}),
+        (
+            "{u'a': u'It\\'s', u'b': [u'c', u'd'], u\"e\": (u'f', u'g')}",
+            {"a": "It's", "b": ["c", "d"], "e": ["f", "g"]},
+        ),
+        ('{"s": "他说"好", 她说: "不", 1: "一"。", "n": 1}', {"s": '他说"好", 她说: "不", 1: "一"。', "n": 1}),
+        (
+            '{"s": "他说"好"\uff0c她说\uff1a"不"\uff0c走了", "n": 1}',
+            {"s": '他说"好"\uff0c她说\uff1a"不"\uff0c走了', "n": 1},
+        ),
+    ],
+)
+def test_keys_and_words_of_all_alphabets_and_numbers_are_read(text: str, value: Any) -> None:
+    extraction = extract(text, {"type": "object"})
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == value
+
+
+@pytest.mark.parametrize("text", ['{"a": "x", 2: "b" and", "n": 1}', '{"a": 好的。}', "{'a': b'x'}", "{'a': r'\\d'}"])
+def test_clauses_and_other_prefixes_are_not_read(text: str) -> None:
+    assert not extract(text, {"type": "object"}).ok
