@@ -10,6 +10,7 @@ from typing import Final
 
 from common.schema import Json, dump_json
 from output_validation.extraction import Repair, RepairKind
+from output_validation.tolerant_bare import read_bare
 from output_validation.tolerant_follows import CLOSERS, Role
 from output_validation.tolerant_scalar import read_scalar
 from output_validation.tolerant_text import TextRead, UnreadableError, read_text
@@ -96,13 +97,19 @@ class _Reader:
                 self._note(RepairKind.BRACKET_ADDED, commas[0], commas[0])
                 return members, commas[0]
             self._count_commas(commas, bool(members), position)
+            quoted_key = mark in CLOSERS
             key, position, cut = self._key(position)
             if cut or self._skip(position) >= self._limit:
                 return members, self._lost(position, members)
             position = self._colon(position)
             if position >= self._limit:
                 return members, self._lost(position, members)
-            value, position = self._value(position, depth, "{", Role.MEMBER)
+            bare = read_bare(self._text, position, self._limit, quoted_key=quoted_key)
+            if bare is None:
+                value, position = self._value(position, depth, "{", Role.MEMBER)
+            else:
+                value, position = bare, position + len(bare)
+                self._note(RepairKind.VALUE_QUOTED, position - len(bare), position)
             self._add(members, key, value, position)
 
     def _array(self, start: int, depth: int, parent: str) -> tuple[Json, int]:

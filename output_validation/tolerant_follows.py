@@ -27,7 +27,7 @@ class Role(IntEnum):
 _GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
 _COLON: Final = rf"{_GAP}(?:/\*[^*\"']{{0,200}}\*/{_GAP}|//[^\"'\n]{{0,200}}\n{_GAP})?(?:[:\uff1a]|=>?)"
-_QUOTED_KEY: Final = (
+KEY: Final = (
     r"""(?:(?:[uU]?(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}')"""
     r"""|`(?:[^`\\\n]|\\.){0,2000}`|\u201c[^\u201d\\\n]{0,2000}\u201d|\u201e[^\u201c\u201d\\\n]{0,2000}[\u201c\u201d]"""
     rf"""|"[^"\u201c\u201d\u201e\\\n]{{1,80}}\u201d){_COLON}"""
@@ -35,10 +35,12 @@ _QUOTED_KEY: Final = (
     r"""|""[\w $-]{1,80}""\s*:"""
     rf"""|"[A-Za-z_$][\w$-]{{0,80}}"\s+(?:["'\[{{]|-?[0-9]|{LITERAL}))"""
 )
+"""A key with its colon, in quotes of any kind or in none."""
+
 COMMENT: Final = re.compile(rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?://|/\*|#)")
 _AFTER_KEY: Final = re.compile(_COLON)
 _AFTER_MEMBER: Final = re.compile(
-    rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{_QUOTED_KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{_QUOTED_KEY}|\Z)|;\s*\n\s*\}})"
+    rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{KEY}|\Z)|;\s*\n\s*\}})"
 )
 _AFTER_ITEM: Final = re.compile(
     rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[uU]["']|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
@@ -56,11 +58,11 @@ _COMMENT_AFTER: Final = {
 
 _QUOTING_COMMENT: Final = re.compile(
     rf"{_GAP}[,;\uff0c\uff1b]{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
-    rf"(?:\n{_GAP}(?:{_QUOTED_KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{_GAP}[}}\]\"])"
+    rf"(?:\n{_GAP}(?:{KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{_GAP}[}}\]\"])"
 )
 """One that does have quotes, in pairs, between a comma and what may follow it on the next line."""
 
-_MISSING_COMMA: Final = re.compile(rf"\s+(?:{_QUOTED_KEY})|(?:{_QUOTED_KEY})")
+_MISSING_COMMA: Final = re.compile(rf"\s+(?:{KEY})|(?:{KEY})")
 _OTHER_KEY: Final = re.compile(
     rf"""{_GAP}[,\uff0c]{_GAP}(?:[^\W\d_][\w$-]{{0,80}}\s*[:\uff1a]\s*[^\W\d_]"""
     r"""|(?:[^\W\d_][\w$-]{0,80}|[0-9]{1,9})\s*[:\uff1a]\s*["'\u201c\u201e\[{0-9-])"""
@@ -69,7 +71,7 @@ _OTHER_KEY: Final = re.compile(
 
 _AFTER_CURLED: Final = {
     Role.KEY: re.compile(rf"{_GAP}[:\uff1a]"),
-    Role.MEMBER: re.compile(rf"{_GAP}(?:\}}|,{_GAP}(?:\}}|{_QUOTED_KEY}))"),
+    Role.MEMBER: re.compile(rf"{_GAP}(?:\}}|,{_GAP}(?:\}}|{KEY}))"),
     Role.ITEM: re.compile(rf"{_GAP}(?:\]|,{_GAP}(?:[\]\"\[{{0-9-]|{LITERAL}))"),
     Role.TUPLE_ITEM: re.compile(r"(?!)"),
 }

@@ -51,12 +51,8 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
         return _LITERALS[word], end, None
     if word in _WORDED_OTHERWISE:
         return _WORDED_OTHERWISE[word], end, Repair(RepairKind.LITERAL_REPLACED, start, end)
-    if word in _NOT_A_NUMBER:
-        return None, end, Repair(RepairKind.NAN_REPLACED, start, end)
-    if _INFINITE.match(word):
-        return None, end, Repair(RepairKind.INFINITY_REPLACED, start, end)
-    if word == "undefined":
-        return None, end, Repair(RepairKind.UNDEFINED_REPLACED, start, end)
+    if (replaced := _replaced(word)) is not None:
+        return None, end, Repair(replaced, start, end)
     number = _NUMBER.fullmatch(word)
     if number is not None:
         return _number(word, bool(number.group(1) or number.group(2)), start), end, None
@@ -70,6 +66,15 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
     if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word) and not _COMMENT.match(text, end, limit):
         return word, end, Repair(RepairKind.VALUE_QUOTED, start, end)
     raise UnreadableError(start, "neither a JSON value nor a word")
+
+
+def _replaced(word: str) -> RepairKind | None:
+    """Return how null in place of JavaScript's other values is called."""
+    if word in _NOT_A_NUMBER:
+        return RepairKind.NAN_REPLACED
+    if _INFINITE.match(word):
+        return RepairKind.INFINITY_REPLACED
+    return RepairKind.UNDEFINED_REPLACED if word == "undefined" else None
 
 
 def _number(token: str, is_float: bool, start: int) -> int | float:
