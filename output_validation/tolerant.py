@@ -11,7 +11,7 @@ from typing import Final
 from common.schema import Json, dump_json
 from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_bare import read_bare
-from output_validation.tolerant_follows import CLOSERS, Role
+from output_validation.tolerant_follows import CLOSERS, KEY, Role
 from output_validation.tolerant_scalar import read_scalar
 from output_validation.tolerant_text import TextRead, UnreadableError, read_text
 
@@ -43,6 +43,11 @@ _IN_OBJECTS: Final = frozenset(",;\uff0c\uff1b")
 _IN_ARRAYS: Final = frozenset(",\uff0c")
 """What separates members and items. A semicolon between items may begin another row."""
 
+_OPENER_OF: Final = {"}": "{", "]": "["}
+_GOES_ON_IN: Final = {"}": re.compile(rf"\s*,\s*{KEY}"), "]": re.compile(r"\s*,\s*\{")}
+"""What may stand behind a bracket that closes one container too few, by the kind of the one around it."""
+
+_BEHIND_SURPLUS: Final = re.compile(r"\s*(?:,\s*\{|\])")
 _VALUE_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
 _ITEM_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
 
@@ -64,7 +69,7 @@ def read_tolerantly(text: str, start: int, limit: int, *, max_depth: int, sealed
     it cannot be read, or not in one way only.
     """
     reader = _Reader(text, limit, max_depth, sealed)
-    value, end = reader.container(start, 1, "")
+    value, end = reader.whole(start)
     return Mended(value, end, tuple(reader.repairs), tuple(reversed(reader.unclosed)))
 
 
@@ -75,24 +80,26 @@ class _Reader:
         self.unclosed: list[Json] = []
         self._values_left = MAX_VALUES
         self._comments_close = True
+        self._maybe_otherwise: int | None = None
 
-    def container(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
-        if depth > self._max_depth:
+    def container(self, start: int, parents: str) -> tuple[Json, int]:
+        """Read what opens at ``start``; ``parents`` are the brackets that opened before it, outermost first."""
+        if len(parents) >= self._max_depth:
             raise UnreadableError(start, f"objects and arrays nest deeper than {self._max_depth}")
         if self._text[start] == "{":
-            return self._object(start, depth, parent)
-        return self._array(start, depth, parent)
+            return self._object(start, parents)
+        return self._array(start, parents)
 
-    def _object(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
+    def _object(self, start: int, parents: str) -> tuple[Json, int]:
         members: dict[str, Json] = {}
         position = start + 1
         while True:
             position, commas = self._separators(position, _IN_OBJECTS)
             mark = self._peek(position)
-            end = self._closed(mark, "}", parent, position, members, commas, len(members))
+            end = self._closed(mark, "}", parents, position, members, commas, len(members))
             if end is not None:
                 return members, end
-            if mark == "{" and parent == "[" and members and len(commas) == 1:
+            if mark == "{" and parents.endswith("[") and members and len(commas) == 1:
                 # [{"a": 1, {"a": 2}]: an object cannot stand where a key must, so the last one ends here.
                 self._note(RepairKind.BRACKET_ADDED, commas[0], commas[0])
                 return members, commas[0]
@@ -106,13 +113,13 @@ class _Reader:
                 return members, self._lost(position, members)
             bare = read_bare(self._text, position, self._limit, quoted_key=quoted_key)
             if bare is None:
-                value, position = self._value(position, depth, "{", Role.MEMBER)
+                value, position = self._value(position, parents + "{", Role.MEMBER)
             else:
                 value, position = bare, position + len(bare)
                 self._note(RepairKind.VALUE_QUOTED, position - len(bare), position)
             self._add(members, key, value, position)
 
-    def _array(self, start: int, depth: int, parent: str) -> tuple[Json, int]:
+    def _array(self, start: int, parents: str) -> tuple[Json, int]:
         """Read an array, or one of Python's tuples: parentheses around one value without a comma are none."""
         items: list[Json] = []
         opener, position = self._text[start], start + 1
@@ -125,19 +132,23 @@ class _Reader:
             mark = self._peek(position)
             if is_tuple and len(items) == 1 and not commas:
                 raise UnreadableError(position, "a value in parentheses is no tuple")
-            end = self._closed(mark, closer, parent, position, items, commas, len(items))
+            end = self._closed(mark, closer, parents, position, items, commas, len(items))
             if end is not None:
                 return items, end
+            if mark == "}" and self._is_surplus(position, parents, items, commas):
+                self._note(RepairKind.BRACKET_REMOVED, position, position + 1)
+                position += 1
+                continue
             if items and not commas and (is_tuple or _ITEM_START.match(self._text, position) is None):
                 raise UnreadableError(position, "neither a comma nor the end of the array")
             if len(commas) > (1 if items else 0):
                 raise UnreadableError(position, "an item of an array was left out")
             self._count_commas(commas, bool(items), position)
-            value, position = self._value(position, depth, opener, role)
+            value, position = self._value(position, parents + opener, role)
             items.append(value)
 
     def _closed(
-        self, mark: str, closer: str, parent: str, position: int, value: Json, commas: list[int], size: int
+        self, mark: str, closer: str, parents: str, position: int, value: Json, commas: list[int], size: int
     ) -> int | None:
         """Return the end of a container if it ends here: by its bracket, its parent's, or the end of the text."""
         if mark == closer:
@@ -150,11 +161,40 @@ class _Reader:
             self.unclosed.append(value)
             self._note(RepairKind.BRACKET_ADDED, self._limit, self._limit)
             return self._limit
-        opener_of = {"}": "{", "]": "["}
-        if size and not commas and parent and opener_of.get(mark) == parent:
+        if not size or commas or closer == mark or mark not in _OPENER_OF:
+            return None
+        if parents.endswith(_OPENER_OF[mark]):
+            if closer in _OPENER_OF and _GOES_ON_IN[mark].match(self._text, position + 1, self._limit):
+                if parents[-2:-1] != _OPENER_OF[mark]:
+                    # What goes on could not stand in the parent's parent, so the bracket is one of the wrong kind.
+                    return self._closed_otherwise(position)
+                self._maybe_otherwise = position
             self._note(RepairKind.BRACKET_ADDED, position, position)
             return position
+        if not parents and closer == "}" and not self._text[position + 1 : self._limit].strip():
+            # Whether it stands for the last bracket, or for more that is missing, the schema must say.
+            self.unclosed.append(value)
+            return self._closed_otherwise(position)
         return None
+
+    def _is_surplus(self, position: int, parents: str, items: list[Json], commas: list[int]) -> bool:
+        """Return whether a bracket behind an object in an array is one too many: nothing is open that it closes."""
+        is_behind_object = bool(items) and not commas and isinstance(items[-1], dict)
+        behind = _BEHIND_SURPLUS.match(self._text, position + 1, self._limit)
+        return is_behind_object and "{" not in parents and behind is not None
+
+    def _closed_otherwise(self, position: int) -> int:
+        """Return the end of a container that a bracket of the wrong kind closes."""
+        self._note(RepairKind.BRACKET_REMOVED, position, position + 1)
+        self._note(RepairKind.BRACKET_ADDED, position, position)
+        return position + 1
+
+    def whole(self, start: int) -> tuple[Json, int]:
+        """Read the outermost container."""
+        value, end = self.container(start, "")
+        if self._maybe_otherwise is not None and self._peek(self._skip(end)) in ("}", "]"):
+            raise UnreadableError(self._maybe_otherwise, "a bracket of the wrong kind, or one that is missing")
+        return value, end
 
     def _lost(self, position: int, value: Json) -> int:
         """Note that the text ended where more was to come."""
@@ -196,14 +236,14 @@ class _Reader:
             return position
         raise UnreadableError(position, "a colon is missing")
 
-    def _value(self, position: int, depth: int, parent: str, role: Role) -> tuple[Json, int]:
+    def _value(self, position: int, parents: str, role: Role) -> tuple[Json, int]:
         self._values_left -= 1
         if self._values_left < 0:
             raise UnreadableError(position, f"more than {MAX_VALUES} values")
         position = self._behind_prefix(position)
         mark = self._peek(position)
         if mark in "{[(" and mark:
-            return self.container(position, depth + 1, parent)
+            return self.container(position, parents)
         if mark in CLOSERS:
             read = self._string(position, role)
             return read.value, read.end
