@@ -18,6 +18,9 @@ _ENTITIES: Final = {
     "gt": ">",
 }
 _ENTITY: Final = re.compile(rf"&({'|'.join(_ENTITIES)});")
+_HALF_ESCAPED: Final = re.compile(r'(?<!\\)\\\\(?=")')
+"""Two backslashes before a quote: as many as no string has that was escaped, but for an inner quote three are meant."""
+
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
 
@@ -39,9 +42,16 @@ def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
         return None
     if _HTML_OPENING.match(text, start):
         return _ENTITY.sub(lambda entity: _ENTITIES[entity[1]], text[start:end]), end
+    plain = _unescaped(text[start:end])
+    if plain is None:
+        plain = _unescaped(_HALF_ESCAPED.sub(r"\\\\\\", text[start:end]))
+    return (plain, end) if plain is not None else None
+
+
+def _unescaped(part: str) -> str | None:
     try:
         # Raw line breaks may stand between the tokens.
-        plain, used = scanstring(text[start:end] + '"', 0, False)
+        plain, used = scanstring(part + '"', 0, False)
     except JSONDecodeError:
         return None
-    return (plain, end) if used == end - start + 1 else None
+    return plain if used == len(part) + 1 else None

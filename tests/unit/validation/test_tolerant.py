@@ -277,3 +277,19 @@ def test_keys_and_words_of_all_alphabets_and_numbers_are_read(text: str, value: 
 @pytest.mark.parametrize("text", ['{"a": "x", 2: "b" and", "n": 1}', '{"a": 好的。}', "{'a': b'x'}", "{'a': r'\\d'}"])
 def test_clauses_and_other_prefixes_are_not_read(text: str) -> None:
     assert not extract(text, {"type": "object"}).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "s"),
+    [(r'{\"s\": \"a \\"b\\"\", \"n\": 1}', 'a "b"'), (r'{\"n\": 1, \"s\": \"\\"b\\" c\\\\\"}', '"b" c\\')],
+)
+def test_inner_quotes_may_be_escaped_half_in_an_escaped_object(text: str, s: str) -> None:
+    extraction = extract(text, _BOTH)
+
+    assert extraction.ok, extraction.violations
+    assert extraction.value == {"n": 1, "s": s}
+
+
+@pytest.mark.parametrize("text", [r'{\"n\": 1, \"s\": \"C:\\"}', r'{\"s\": \"C:\\", \"n\": 1}'])
+def test_a_backslash_that_ends_a_string_is_no_half_of_an_inner_quotes_escape(text: str) -> None:
+    assert not extract(text, _BOTH).ok
