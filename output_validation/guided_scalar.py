@@ -13,6 +13,7 @@ from common.errors import StrictJsonError
 from common.schema import Json, parse_json
 from output_validation.extraction import RepairKind
 from output_validation.guided_date import read_date
+from output_validation.numbers import is_exact
 
 Read: TypeAlias = tuple[Json, RepairKind]
 
@@ -133,13 +134,12 @@ def _number(value: str, types: frozenset[str]) -> Read | None:
         return None
     if re.fullmatch(r"[+-]?[0-9]+", text):
         return int(text), RepairKind.NUMBER_READ
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        return None
     if "number" in types:
-        return number, RepairKind.NUMBER_READ
+        # A text that was rounded would not tell so.
+        return (float(text), RepairKind.NUMBER_READ) if is_exact(text) else None
     exact = Decimal(text)
-    return (int(exact), RepairKind.NUMBER_READ) if exact == exact.to_integral_value() else None
+    is_whole = float(text) not in (float("inf"), float("-inf")) and exact == exact.to_integral_value()
+    return (int(exact), RepairKind.NUMBER_READ) if is_whole else None
 
 
 def _boolean(value: str, types: frozenset[str]) -> Read | None:
