@@ -11,6 +11,7 @@ from typing import Final
 from common.schema import Json, dump_json
 from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_bare import read_bare
+from output_validation.tolerant_comment import leaves_out, takes_back
 from output_validation.tolerant_follows import CLOSERS, KEY, Role
 from output_validation.tolerant_scalar import read_scalar
 from output_validation.tolerant_text import TextRead, UnreadableError, read_text
@@ -26,17 +27,10 @@ _ODD_SPACE: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xa0\u200b-\u200f\u2028\u2029\u202f\u2060\u3000\ufeff]+"
 )
 _LINE_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*")
-_OMISSION: Final = re.compile(
-    r"\.{3}|\u2026|\b(?:(?<!or )more(?! than)|rest|remaining|omitted|truncated)\b", re.IGNORECASE
-)
-_BEGINS_OMISSION: Final = re.compile(
-    r"(?:/[/*]+|\#+)\s*(?:and )?"
-    r"(?:so on|so forth|etc\b|(?:the )?others?\s*(?:\*/|\Z|\n)|repeat for|continue (?:for|like|with))",
-    re.IGNORECASE,
-)
-"""What a comment says that stands for values which were left out."""
-
 _IDENTIFIER: Final = re.compile(r"(?:[^\W\d]|\$)[\w$.-]*|[0-9]+")
+_MARKED_KEY: Final = re.compile(r"([\"'])([^\"']+)\1")
+"""A key with its quotes, as Markdown marks it as code."""
+
 _PYTHON_2: Final = re.compile(r"[uU](?=[\"'])")
 _COLON: Final = re.compile(r"=>|:=|=|\uff1a")
 _IN_OBJECTS: Final = frozenset(",;\uff0c\uff1b")
@@ -106,6 +100,8 @@ class _Reader:
             self._count_commas(commas, bool(members), position)
             quoted_key = mark in CLOSERS
             key, position, cut = self._key(position)
+            if key in members and not commas and parents.endswith("["):
+                raise UnreadableError(position, "a key comes again without a comma: two items may have run into one")
             if cut or self._skip(position) >= self._limit:
                 return members, self._lost(position, members)
             position = self._colon(position)
@@ -207,7 +203,8 @@ class _Reader:
         mark = self._peek(position)
         if mark in CLOSERS:
             read = self._string(position, Role.KEY)
-            return read.value, read.end, read.cut
+            marked = _MARKED_KEY.fullmatch(read.value) if mark == "`" else None
+            return marked[2] if marked else read.value, read.end, read.cut
         found = _IDENTIFIER.match(self._text, position, self._limit)
         if found is None:
             raise UnreadableError(position, "a key is missing")
@@ -331,10 +328,13 @@ class _Reader:
         return end + 2 if self._comments_close else None
 
     def _comment(self, start: int, end: int) -> None:
+        comment = self._text[start:end]
         self._note(RepairKind.COMMENT_REMOVED, start, end)
-        if _OMISSION.search(self._text, start, end) or _BEGINS_OMISSION.match(self._text, start, end):
+        if leaves_out(comment):
             self._note(RepairKind.TAIL_LOST, start, end)
-        if end >= self._limit and any(sign in self._text[start:end] for sign in "]}"):
+        if takes_back(comment):
+            raise UnreadableError(start, "a comment that takes a value back")
+        if end >= self._limit and any(sign in comment for sign in "]}"):
             raise UnreadableError(start, "a comment that holds the end of the value")
 
     def _note(self, kind: RepairKind, start: int, end: int) -> None:

@@ -315,7 +315,11 @@ class _Mender:
     def _done(self, end: int) -> TextRead:
         self._note_controls()
         joins = self._ends_one and self._begins_other
-        if self._odd_quotes % 2 or self._guessed or joins or (self._opens_doubled and self._text[end - 2] in _QUOTES):
+        first, last = self._text[self._start + 1], self._text[end - 2]
+        is_doubled = self._opens_doubled and last in _QUOTES
+        # As Markdown marks a string as code, quotes and all; a key has none of its own.
+        is_marked = self._opener == "`" and self._role is not Role.KEY and first == last and first in "\"'"
+        if self._odd_quotes % 2 or self._guessed or joins or is_doubled or is_marked:
             # Around the whole string, a second pair of quotes may be its own or one too many.
             self._repairs.append(Repair(RepairKind.QUOTE_GUESSED, self._start, end))
         if self._is_escape_doubtful():

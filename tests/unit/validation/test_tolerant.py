@@ -293,3 +293,8 @@ def test_inner_quotes_may_be_escaped_half_in_an_escaped_object(text: str, s: str
 @pytest.mark.parametrize("text", [r'{\"n\": 1, \"s\": \"C:\\"}', r'{\"s\": \"C:\\", \"n\": 1}'])
 def test_a_backslash_that_ends_a_string_is_no_half_of_an_inner_quotes_escape(text: str) -> None:
     assert not extract(text, _BOTH).ok
+
+
+def test_quotes_within_backticks_are_no_part_of_a_key_and_in_doubt_in_a_value() -> None:
+    assert extract("{`\"n\"`: 7, `'s'`: `a`}", _BOTH).value == {"n": 7, "s": "a"}
+    assert not extract('{`n`: 7, `s`: `"a"`}', _BOTH).ok

@@ -52,3 +52,14 @@ def test_a_wrong_last_bracket_needs_every_declared_member() -> None:
     assert extract('{"a":2]', schema).value == {"a": 2}
     assert not extract('{"b":2]', schema).ok
     assert not extract('{"a":2]', None).ok
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"k": "v""k": "v"}]', '[{"k": "v"\n"k": "v"}]', '{"a": [{"k": 1, "j": 2 "k": 1, "j": 2}]}']
+)
+def test_an_item_that_comes_again_without_a_comma_may_be_two(text: str) -> None:
+    assert not extract(text, None).ok
+
+
+def test_a_member_that_comes_again_behind_a_comma_is_one() -> None:
+    assert extract('[{"k": "v", "k": "v"}]', None).value == [{"k": "v"}]
