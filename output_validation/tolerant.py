@@ -98,6 +98,8 @@ class _Reader:
                 self._note(RepairKind.BRACKET_ADDED, commas[0], commas[0])
                 return members, commas[0]
             self._count_commas(commas, bool(members), position)
+            if members and not commas and mark not in CLOSERS and self._is_behind_word(position):
+                raise UnreadableError(position, "a word and a key without a comma between them may be one text")
             quoted_key = mark in CLOSERS
             key, position, cut = self._key(position)
             if key in members and not commas and parents.endswith("["):
@@ -178,6 +180,11 @@ class _Reader:
         is_behind_object = bool(items) and not commas and isinstance(items[-1], dict)
         behind = _BEHIND_SURPLUS.match(self._text, position + 1, self._limit)
         return is_behind_object and "{" not in parents and behind is not None
+
+    def _is_behind_word(self, position: int) -> bool:
+        """Return whether a text without quotes ends before ``position`` on the same line."""
+        behind = [repair for repair in self.repairs[-2:] if repair.kind is RepairKind.VALUE_QUOTED]
+        return bool(behind) and self._text[behind[-1].end : position].strip(" \t") == ""
 
     def _closed_otherwise(self, position: int) -> int:
         """Return the end of a container that a bracket of the wrong kind closes."""

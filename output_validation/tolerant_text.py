@@ -69,6 +69,7 @@ _STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\u201d\\\0]") for op
 _CONTROL: Final = re.compile(r"[\x01-\x1f]")
 _UP_TO_LAST_CONTROL: Final = re.compile(r".*[\x01-\x1f]", re.DOTALL)
 _CURLED_OPENER: Final = re.compile(r"[\u201c\u201e]")
+_LIKE_END: Final = re.compile(r"\s*[,:\]}]")
 _ASCII_QUOTE: Final = re.compile(r"(?<!\\)\"")
 
 
@@ -169,7 +170,13 @@ class _Mender:
             elif mark == "\u201d":
                 if self._is_closed_by_curled(at):
                     self._note(RepairKind.QUOTES_REPLACED, at, at + 1)
+                    # One before it may have ended a string, too.
+                    self._guessed = self._guessed or "\u201d" in self._parts
                     return self._done(at + 1)
+                # Behind it stands what a string's end has, so it may be one.
+                self._guessed = self._guessed or (
+                    not self._has_curled and _LIKE_END.match(self._text, at + 1) is not None
+                )
                 self._parts.append(mark)
                 position = at + 1
             else:
@@ -238,7 +245,7 @@ class _Mender:
 
     def _ends_low_quoted(self, at: int) -> bool:
         """Return whether an inner quote ends what a low one opened, as in German: „so"."""
-        low = self._text.rfind("\u201e", self._low_floor, at)
+        low = self._text.rfind("\u201e", self._low_floor, at) if self._opener == '"' else -1
         self._low_floor = at + 1
         if low < 0 or low + 1 == at or self._text[low + 1].isspace() or self._text[at - 1].isspace():
             return False

@@ -236,9 +236,16 @@ def test_a_curly_quote_may_close_what_an_ascii_one_opened(text: str) -> None:
 
 def test_a_curly_quote_closes_nothing_where_it_may_be_a_part_of_the_text() -> None:
     assert extract('{"tags": ["a”, "b”]}', _TAGS).value == {"tags": ["a", "b"]}
-    assert extract('{"s": "a\n”, \n”} b", "n": 1}', _BOTH).value == {"s": "a\n”, \n”} b", "n": 1}
-    for text in ('{"s": "5”, "n": 1}', '{"s": "a “b”, "n": 1}', '{"s": "”, "n": 1}', '{"n": 1, "s": "a”'):
-        assert not extract(text, _BOTH).ok, text
+    assert extract('{"s": "“a”, b\nc ” d", "n": 1}', _BOTH).value == {"s": "“a”, b\nc ” d", "n": 1}
+    for text in (
+        '{"s": "a\n”, \n”} b", "n": 1}',
+        '{"tags": ["a: b”, c”]}',
+        '{"s": "5”, "n": 1}',
+        '{"s": "a “b”, "n": 1}',
+        '{"s": "”, "n": 1}',
+        '{"n": 1, "s": "a”',
+    ):
+        assert not extract(text, None).ok, text
 
 
 @pytest.mark.parametrize(
@@ -298,3 +305,14 @@ def test_a_backslash_that_ends_a_string_is_no_half_of_an_inner_quotes_escape(tex
 def test_quotes_within_backticks_are_no_part_of_a_key_and_in_doubt_in_a_value() -> None:
     assert extract("{`\"n\"`: 7, `'s'`: `a`}", _BOTH).value == {"n": 7, "s": "a"}
     assert not extract('{`n`: 7, `s`: `"a"`}', _BOTH).ok
+
+
+@pytest.mark.parametrize("text", ["{s: etc key: val}", '{"s": foo n: 1}', "{n: 1, s: a b: 2}"])
+def test_a_key_behind_a_word_on_its_line_may_be_a_part_of_the_text(text: str) -> None:
+    assert not extract(text, None).ok
+
+
+def test_a_key_on_the_line_behind_a_word_is_one() -> None:
+    assert extract("{\n s: a\n n: 1\n}", _BOTH).value == {"s": "a", "n": 1}
+    assert extract('{"s": see "n": 1}', _BOTH).value == {"s": "see", "n": 1}
+    assert extract("{on: true n: 1}", None).value == {"on": True, "n": 1}
