@@ -49,7 +49,7 @@ _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
     r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
-    r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\b)"""
+    r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:[uU]?["'`\u201c\u201e\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\b)"""
 )
 _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
 """What stands behind a name in code: the ["n"] of data["n"]."""

@@ -163,7 +163,7 @@ def test_examples_and_members_of_something_else_are_refused(text: str) -> None:
         ("The probability is 0.2 [1].", {"type": "number"}),
         ("The capital is Paris [1].", {"type": "string"}),
         ("Tags: a, b, c [1]", TEXTS),
-        ('```json\n[北京, "a"]\n```\nThe rest [1] was inferred.', TEXTS),
+        ('```json\n[北京 (2), "a"]\n```\nThe rest [1] was inferred.', TEXTS),
         ("Output: ```json\n0.25\n```\n\n- The rest [1] was inferred.", {"type": "number"}),
     ],
 )
