@@ -79,6 +79,9 @@ def run_checks(checks: Sequence[CompiledCheck], input_value: Json, output: Json)
             fault = _fault(check, variables, quotes)
         except RenderError as error:
             fault = f"cannot be checked: {error}"
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            # Of what is no JSON, as a list of namespaces: comparing, searching and printing it fail each in its way.
+            fault = f"cannot be checked: {str(error)[:200] or type(error).__name__}"
         if fault is not None:
             told = check.check.message or f"must pass the check {check.check.name}"
             message = f"{told}: {fault}" if fault else told

@@ -12,8 +12,22 @@ from jinja2.runtime import Undefined
 from common.errors import RenderError, TemplateError
 from common.templates.budget import DEFAULT_LIMITS, Budget, BudgetError, Limits
 from common.templates.environment import BudgetedContext, SandboxEnvironment
+from common.templates.rewrite import is_encodable
 
 _ENVIRONMENT: Final = SandboxEnvironment()
+_EXPRESSIONS_RAISE: Final = (
+    JinjaError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    NameError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+)
+"""What a template's own expressions raise when an input is not as its author thought; Jinja asserts too."""
 
 
 class CompiledTemplate:
@@ -70,8 +84,7 @@ class CompiledTemplate:
             raise self._failed("undefined_variable", error) from None
         except (BudgetError, RecursionError) as error:
             raise self._failed("render_budget", error) from None
-        except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            # What a template's own expressions raise when an input is not as its author thought.
+        except _EXPRESSIONS_RAISE as error:
             raise self._failed("render_failed", error) from None
 
     def _failed(self, code: str, error: Exception) -> RenderError:
@@ -95,14 +108,22 @@ def compile_template(source: str, name: str, *, limits: Limits = DEFAULT_LIMITS)
 
     Raises TemplateError, naming the line, if it does not parse or asks for what the sandbox forbids.
     """
+    if not is_encodable(source):
+        raise TemplateError(f"{name}: it is no text that UTF-8 could write; save it as UTF-8")
     try:
         tree = _ENVIRONMENT.parse(source, name, name)
-        variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys() - _assigned(tree)
         code = _ENVIRONMENT.compile(tree, name, name)
+        # Last, for it folds the tree that it looks through.
+        variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys() - _assigned(tree)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
     except RecursionError:
         raise TemplateError(f"{name}: it nests too deep; take it apart") from None
+    except (SyntaxError, ValueError, MemoryError) as error:
+        # Python compiles what Jinja makes of it, and refuses what Jinja lets pass: an argument given twice, a number
+        # of thousands of digits, twenty loops in one another. Its line is none of the template's.
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise TemplateError(f"{name}: {reason or 'it is too large'}") from None
     template = Template.from_code(_ENVIRONMENT, code, _ENVIRONMENT.make_globals(None))
     return CompiledTemplate(template, name, source, frozenset(variables), limits)
 

@@ -5,12 +5,13 @@ list; loops, calls, operators and output counted. Undefined names are errors.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
 import orjson
 from jinja2 import StrictUndefined, nodes, pass_context
-from jinja2.exceptions import SecurityError, TemplateAssertionError
+from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -18,6 +19,7 @@ from jinja2.tests import TESTS
 from jinja2.utils import Namespace
 
 from common.templates.budget import Budget, BudgetError
+from common.templates.rewrite import refuse_forbidden, with_budgets
 
 _FILTERS: Final = frozenset(
     {
@@ -88,13 +90,6 @@ _CHARS_AS_ITEM: Final = 16
 """As many characters are looked through in the time in which one item of a list is compared."""
 
 _MOST_DECIMALS: Final = 308
-_FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
-    nodes.Include: "include",
-    nodes.Import: "import",
-    nodes.FromImport: "from … import",
-    nodes.Extends: "extends",
-    nodes.Block: "block",
-}
 
 
 class BudgetedContext(Context):
@@ -141,10 +136,13 @@ def _spend(context: Context, value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    """Return a value as it is printed."""
     return str(value) if isinstance(value, str | Undefined) else _json(value)
 
 
 def _json(value: Any, indent: bool = False) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it makes a number that is none of JSON's")  # orjson would write null
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode()
     except orjson.JSONEncodeError:
@@ -240,6 +238,8 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             finalize=_spend,
             trim_blocks=True,
             lstrip_blocks=True,
+            # Folded when compiled, 1e308 * 10 would become the name inf, and no budget counts what filters make.
+            optimized=False,
             cache_size=0,
         )
         self.filters = {name: FILTERS[name] for name in _FILTERS} | {
@@ -257,8 +257,8 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        _refuse_forbidden(tree, name, filename)
-        return _with_budgets(tree)
+        refuse_forbidden(tree, name, filename)
+        return with_budgets(tree)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the member of an object before any method: an input may well have a member ``items``."""
@@ -339,49 +339,3 @@ def _size_of(value: Any, times: int) -> int:
         return sizes[id(part)]
 
     return size_of(value) * times
-
-
-def _refuse_forbidden(tree: nodes.Template, name: str | None, filename: str | None) -> None:
-    for kind, word in _FORBIDDEN.items():
-        found = tree.find(kind)
-        if found is not None:
-            raise TemplateAssertionError(f"{{% {word} %}} is not allowed", found.lineno, name, filename)
-    for node in tree.find_all(nodes.Getattr):
-        if node.attr.startswith("_"):
-            reason = f"the attribute {node.attr!r} is private; a member of that name is written ['{node.attr}']"
-            raise TemplateAssertionError(reason, node.lineno, name, filename)
-
-
-def _with_budgets(tree: nodes.Template) -> nodes.Template:
-    """Rewrite loops to iterate on the budget, ``~`` to join and ``in`` to search on it."""
-    for loop in list(tree.find_all(nodes.For)):
-        loop.iter = _filtered(loop.iter, "_counted")
-    _replace_children(tree, _budgeted)
-    return tree
-
-
-def _budgeted(node: nodes.Node) -> nodes.Node:
-    match node:
-        case nodes.Concat():
-            return _filtered(nodes.List(list(node.nodes), lineno=node.lineno), "_concat")
-        case nodes.Compare(ops=[nodes.Operand(op="in" | "notin" as operator, expr=container)]):
-            found = nodes.Test(node.expr, "in", [container], [], None, None, lineno=node.lineno)
-            return found if operator == "in" else nodes.Not(found, lineno=node.lineno)
-        case _:
-            return node
-
-
-def _replace_children(parent: nodes.Node, replace: Callable[[nodes.Node], nodes.Node]) -> None:
-    for field, value in parent.iter_fields():
-        if isinstance(value, nodes.Node):
-            _replace_children(value, replace)
-            setattr(parent, field, replace(value))
-        elif isinstance(value, list):
-            for index, child in enumerate(value):
-                if isinstance(child, nodes.Node):
-                    _replace_children(child, replace)
-                    value[index] = replace(child)
-
-
-def _filtered(node: nodes.Node, filter_name: str) -> nodes.Filter:
-    return nodes.Filter(cast("nodes.Expr", node), filter_name, [], [], None, None, lineno=node.lineno)

@@ -107,6 +107,7 @@ def test_in_a_source_that_is_no_text_its_texts_are_searched_too(quote: str) -> N
         {"that": "1 %}{{ 2"},
         {"that": "output.__class__"},
         {"that": "1 +"},
+        {"that": "input.n < 1e400"},
     ],
 )
 def test_a_faulty_check_is_refused_when_the_recipe_is_read(keys: dict[str, str]) -> None:
@@ -130,6 +131,8 @@ def test_an_endless_expression_ends_at_its_budget() -> None:
         ({"unique": "[[output.rows[1].code]]"}, "no JSON value"),
         ({"unique": "[[[[[1] * 99] * 99] * 99] * 99] * 99"}, "cannot be checked"),
         ({"that": "output.x | reject('in', output.x) | list | length == 0"}, "compares more than"),
+        ({"that": "'1e400' | float | int"}, "cannot convert float infinity"),
+        ({"quotes": "['a']", "source": "[namespace()]"}, "not JSON serializable"),
     ],
 )
 def test_what_cannot_be_checked_is_a_violation(keys: dict[str, str], said: str) -> None:

@@ -104,6 +104,41 @@ def test_forbidden_or_faulty_templates_do_not_compile(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ 1e999 }}", "line 1: a number is too large"),
+        ("\n{% if input.n < 1e999 %}a{% endif %}", "line 2: a number is too large"),
+        ("{{ 1e999 - 1e999 }}", "a number is too large"),
+        (r"{{ '\ud83d' }}", "half of a character"),
+        ("\ud83d", "UTF-8"),
+        ("{{ " + "1" * 5000 + " }}", "limit"),
+        ("{{ dict(a=1, a=2) }}", "repeated"),
+        ("{% for a in [1] %}" * 30 + "{% endfor %}" * 30, "nested"),
+    ],
+)
+def test_what_python_could_not_run_or_nobody_could_send_does_not_compile(source: str, said: str) -> None:
+    with pytest.raises(TemplateError, match=said):
+        compile_template(source, "prompt.j2")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ '1e400' | float }}",
+        "{{ '1e400' | float | int }}",
+        "{{ '1e400' | float ~ 'x' }}",
+        "{{ 1e308 * 10 }}",
+        "{{ 1e308 * 10 - 1e308 * 10 }}",
+        "{{ (1e308 * 10) | tojson }}",
+        "{{ 2.0 ** 5000 }}",
+        "{{ 'abc' | truncate(-1) }}",
+    ],
+)
+def test_no_python_error_leaves_a_render(source: str) -> None:
+    assert failure(source).code == "render_failed"
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "{{ ''['__class__'] }}",
