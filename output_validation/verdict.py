@@ -11,22 +11,24 @@ from typing import Final
 
 from common.contracts import FailedAnswer, VerdictKind
 from common.schema import Violation
+from common.schema.violations import MAX_VIOLATIONS
 from output_validation.extraction import Extraction
 
 LENGTH: Final = "length"
 TRUNCATED: Final = "truncated"
 REFUSALS: Final = {"refusal": "model_refused", "content_filter": "content_filtered"}
 _OF_ONE_THING: Final = frozenset({"required", "check"})
-_MAX_FINGERPRINTS: Final = 20
-_MAX_FINGERPRINT_CHARS: Final = 160
+_MAX_FINGERPRINT_CHARS: Final = 64
+_HASH_CHARS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a step allows: paid calls in all, re-asks among them, models to escalate to, and its output limits."""
+    """What a step allows: paid calls in all, re-asks among them, its own model and those after it, output limits."""
 
     max_attempts: int = 4
     max_reasks: int = 1
+    model: str | None = None
     escalate_to: tuple[str, ...] = ()
     max_output_tokens: int = 1024
     max_output_tokens_if_cut: int | None = None
@@ -69,8 +71,11 @@ class Decision:
 
 
 def fingerprints(violations: Sequence[Violation]) -> tuple[str, ...]:
-    """Return what tells an error that is made again: place, keyword, and which member or check it is about."""
-    return tuple(dict.fromkeys(map(_fingerprint, violations)))[:_MAX_FINGERPRINTS]
+    """Return what tells an error that is made again: place, keyword, and which member or check it is about.
+
+    Of every violation, for any may be the one that is made again; ``MAX_VIOLATIONS`` bounds them.
+    """
+    return tuple(dict.fromkeys(map(_fingerprint, violations[:MAX_VIOLATIONS])))
 
 
 def _fingerprint(violation: Violation) -> str:
@@ -78,7 +83,7 @@ def _fingerprint(violation: Violation) -> str:
     told = f"{violation.pointer}:{violation.keyword}{subject}"
     if len(told) <= _MAX_FINGERPRINT_CHARS:
         return told
-    return f"{violation.keyword}:{sha256(told.encode(errors='replace')).hexdigest()}"
+    return f"{violation.keyword}:{sha256(told.encode(errors='replace')).hexdigest()[:_HASH_CHARS]}"
 
 
 def decide(
@@ -112,7 +117,7 @@ def decide(
     repeated = not set(history.faults).isdisjoint(fingerprints(violations))
     if history.reasks < limits.max_reasks and not repeated:
         return _asked_again(violations, finish_reason, history, limits)
-    following = _next_model(history.model, limits.escalate_to)
+    following = _next_model(history.model, limits)
     if following is None:
         return _rejected(violations, finish_reason, history)
     raised = limits.raised_output_tokens if finish_reason == LENGTH else history.max_output_tokens
@@ -129,9 +134,11 @@ def _asked_again(
     return Decision(VerdictKind.REASK, violations, model=history.model, max_output_tokens=history.max_output_tokens)
 
 
-def _next_model(model: str | None, escalate_to: tuple[str, ...]) -> str | None:
-    place = escalate_to.index(model) + 1 if model in escalate_to else 0
-    return escalate_to[place] if place < len(escalate_to) else None
+def _next_model(model: str | None, limits: Limits) -> str | None:
+    """Return whom to ask after ``model``, or after the recipe's own; nobody stands in the order twice."""
+    order = tuple(dict.fromkeys((limits.model, *limits.escalate_to)))
+    place = order.index(model) + 1 if model in order else 1
+    return order[place] if place < len(order) else None
 
 
 def _faults(

@@ -4,7 +4,8 @@ import re
 import tomllib
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from common.errors import RecipeError
 
@@ -38,6 +39,16 @@ class Step(_Frozen):
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_attempts: int = Field(default=4, ge=1, le=20, description="Paid calls in all, failed ones too.")
     max_reasks: int = Field(default=1, ge=0, le=10, description="Times an answer may be sent back with its faults.")
+
+    @field_validator("escalate_to")
+    @classmethod
+    def _each_once(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        seen = {info.data.get("model")}
+        for model in models:
+            if model in seen:
+                raise PydanticCustomError("asked_twice", "names {model} again; name each once", {"model": model})
+            seen.add(model)
+        return models
 
 
 _Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]

@@ -1,5 +1,7 @@
 """decide turns a reading, the provider's word and the history into one verdict."""
 
+import json
+
 import pytest
 
 from common.contracts import FailedAnswer, VerdictKind
@@ -125,6 +127,39 @@ def test_used_up_re_asks_escalate_and_the_last_model_is_the_last() -> None:
 
     assert decided(BAD, history=used_up, limits=LADDER).model == "largest"
     assert decided(BAD, history=last, limits=LADDER).kind is VerdictKind.REJECT
+
+
+@pytest.mark.parametrize("escalate_to", [("a", "b", "a"), ("a", "a", "b", "b"), ("own", "a", "own", "b", "a")])
+def test_no_model_is_escalated_to_twice_nor_the_recipes_own(escalate_to: tuple[str, ...]) -> None:
+    limits = Limits(max_attempts=20, max_reasks=0, model="own", escalate_to=escalate_to)
+    asked: list[str] = []
+
+    decision = decided(BAD, limits=limits)
+    while decision.kind is VerdictKind.ESCALATE and len(asked) < 10:
+        asked.append(decision.model or "")
+        decision = decided(BAD, history=History(len(asked) + 1, model=decision.model), limits=limits)
+
+    assert asked == ["a", "b"]
+    assert decision.kind is VerdictKind.REJECT
+
+
+def test_an_error_that_is_repeated_late_among_many_is_repeated() -> None:
+    items = {"items": {"type": "integer"}}
+    first = extract(json.dumps(["x"] * 30), items)
+    second = extract(json.dumps([1] * 25 + ["x"] * 5), items)
+
+    decision = decided(second, history=History(2, 1, faults=fingerprints(first.violations)), limits=LADDER)
+
+    assert decision.kind is VerdictKind.ESCALATE
+
+
+def test_fingerprints_are_small() -> None:
+    far = [Violation(f"/{'x' * 900}/{n}", "unevaluatedProperties", "must not be") for n in range(500)]
+
+    told = fingerprints(far)
+
+    assert len(set(told)) == 100
+    assert sum(map(len, told)) < 7_000
 
 
 def test_a_repeated_error_is_rejected_where_nobody_else_can_be_asked() -> None:
