@@ -36,11 +36,14 @@ from common.turns import Turns
 from output_validation.extract import extract
 from output_validation.extraction import Extraction
 from output_validation.metrics import VerdictMetrics
+from output_validation.thoughts import thoughts
 from output_validation.verdict import Decision, History, Limits, decide, fingerprints
 
-# What of a wrong answer travels back: the wording shows its beginning and its end.
+# What of a wrong answer travels back, half of it from its beginning and half from its end: the wording shows less.
 _PREVIOUS_CHARS = 16_000
 _NOTES = 20
+# More travel back: what is wrong in many places is said in one line.
+_REASK_NOTES = 60
 
 
 class ValidationStage:
@@ -112,6 +115,7 @@ class ValidationStage:
             limits=Limits(
                 max_attempts=policy.max_attempts,
                 max_reasks=policy.max_reasks,
+                model=policy.model,
                 escalate_to=policy.escalate_to,
                 max_output_tokens=policy.max_output_tokens,
                 max_output_tokens_if_cut=policy.max_output_tokens_if_cut,
@@ -126,7 +130,7 @@ def _forward(completion: Completion, extraction: Extraction | None, decision: De
     key = str(completion.job_id).encode()
     notes = tuple(
         ViolationNote(pointer=v.pointer, keyword=v.keyword, message=v.message, expected=v.expected, actual=v.actual)
-        for v in decision.violations[:_NOTES]
+        for v in decision.violations[:_REASK_NOTES]
     )
     output = None
     if decision.kind is VerdictKind.ACCEPT and extraction is not None:
@@ -136,7 +140,7 @@ def _forward(completion: Completion, extraction: Extraction | None, decision: De
         verdict=decision.kind,
         output=output,
         failure=decision.failure,
-        violations=notes,
+        violations=notes[:_NOTES],
         confidence=extraction.confidence.value if extraction else "",
         extraction=_noted(extraction, decision.kind) if extraction else None,
     )
@@ -174,5 +178,16 @@ def _next_step(completion: Completion, decision: Decision, notes: tuple[Violatio
     }
     reask = None
     if not decision.anew:
-        reask = Reask(previous_answer=(completion.text or "")[:_PREVIOUS_CHARS], violations=notes)
+        reask = Reask(previous_answer=_told_again(completion.text or ""), violations=notes)
     return Step(**completion.reference(completion.next_attempt) | changes, reask=reask)
+
+
+def _told_again(text: str) -> str:
+    """Return of an answer what travels back: without thoughts, unless it is nothing else, and of bounded length."""
+    parts, position = [], 0
+    for start, end in thoughts(text):
+        parts.append(text[position:start])
+        position = end
+    answer = "".join((*parts, text[position:])).strip() or text
+    half = _PREVIOUS_CHARS // 2
+    return answer if len(answer) <= _PREVIOUS_CHARS else answer[:half] + answer[-half:]

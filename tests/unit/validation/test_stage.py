@@ -129,6 +129,39 @@ async def test_the_same_error_again_ends_the_job_where_nobody_else_can_be_asked(
     assert verdict.failure.code == "answer_invalid"
 
 
+@pytest.mark.parametrize(
+    ("text", "begins", "ends"),
+    [
+        ("<think>" + "perhaps " * 2_000 + "</think>\n{}", "{}", "{}"),
+        ('{"total": "' + "a" * 20_000 + 'z"} Done.', '{"total": "a', 'z"} Done.'),
+        ("<think>perhaps", "<think>perhaps", "perhaps"),
+    ],
+)
+async def test_of_a_long_answer_its_beginning_and_its_end_are_told_again_and_no_thoughts(
+    text: str, begins: str, ends: str
+) -> None:
+    _, step, _ = await judged(text)
+
+    assert step is not None
+    assert step.reask is not None
+    told = step.reask.previous_answer
+    assert told.startswith(begins)
+    assert told.endswith(ends)
+    assert len(told) <= 16_000
+    (answer, _) = word_reask([Violation("", "json", "m")], told, RECIPE.output.schema)
+    assert answer.content.startswith(begins)
+    assert answer.content.endswith(ends)
+
+
+async def test_more_faults_travel_back_than_are_kept_for_the_record() -> None:
+    verdict, step, _ = await judged(json.dumps(RIGHT | {"lines": [{}] * 30}))
+
+    assert len(verdict.violations) == 20
+    assert step is not None
+    assert step.reask is not None
+    assert len(step.reask.violations) > 20
+
+
 async def test_refusals_that_cost_nothing_take_no_re_ask_away() -> None:
     wrong = json.dumps(RIGHT | {"total": 85.0})
 
