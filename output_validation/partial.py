@@ -2,52 +2,76 @@
 
 A completed leaf never changes: a string, number or word is given once it has ended and what follows may follow it,
 and members and items only appear. Fences, prose and thoughts before the value are skipped as they come; only what
-turns out to be a thought by its closing tag alone is taken back. Only strict JSON is followed; what needs mending
-shows when the whole answer is judged. Each character is looked at once.
+turns out to be a thought by its closing tag alone is taken back. Only strict JSON is followed: what needs mending
+shows when the whole answer is judged, and till then no part of it is given for it. In what pieces the text arrives
+makes no difference. Each character is looked at once, but for a bounded number around brackets and tags.
 """
 
 import re
+from enum import Enum, auto
 from typing import Any, Final
 
 import orjson
 
 from common.schema import Json
-from output_validation.candidates import CITATION
+from output_validation.openings import LOOK_BACK_CHARS, Opening, opening
 from output_validation.thoughts import MAX_TAG_CHARS, TAG, is_quoted_so_far
 
 MAX_DEPTH: Final = 64
 _MAX_WORD_CHARS: Final = 400
-_MAX_INDENT: Final = 200
-_START: Final = re.compile(r'\{\s*["}]|\[\s*(?:["\[{\]\-0-9]|(?:true|false|null)\s*[,\]])')
-_EMPTY: Final = re.compile(r"\{\s*\}|\[\s*\]")
-_MAY_BE_CITATION: Final = re.compile(r"\[[0-9, ]{0,20}\Z")
-_LONE_BRACKET: Final = re.compile(r"[\[{](\s*)\Z")
+_KEPT_CHARS: Final = MAX_TAG_CHARS + LOOK_BACK_CHARS
+_BRACKET: Final = re.compile(r"[\[{]")
 _SPACE: Final = re.compile(r"\s*")
 _IN_STRING: Final = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
 _WORD: Final = re.compile(r'[^\s{}\[\]:,"]+')
 _INTEGER: Final = re.compile(r"-?[0-9]++")
 _SIGN: Final = re.compile(r"[{\[>\]▷]")
+"""Without one of these nothing begins and no tag ends."""
+
+_MAY_BE_TAG: Final = re.compile(r"<(?:[|/]?[\w|][^<>\n]{0,125})?\Z")
 _WAITING: Final = object()
+
+
+class _Due(Enum):
+    """What may come next."""
+
+    KEY_OR_END = auto()
+    KEY = auto()
+    COLON = auto()
+    VALUE_OR_END = auto()
+    VALUE = auto()
+    COMMA_OR_END = auto()
+
+
+_KEYS_DUE: Final = frozenset({_Due.KEY_OR_END, _Due.KEY})
+_VALUES_DUE: Final = frozenset({_Due.VALUE_OR_END, _Due.VALUE})
+_ENDS_DUE: Final = frozenset({_Due.KEY_OR_END, _Due.VALUE_OR_END, _Due.COMMA_OR_END})
 
 
 class PartialExtractor:
     """Feed it the text as it arrives; ``value`` is what is known so far."""
 
     def __init__(self) -> None:
-        self._pending = ""
         self._thought_by: str | None = None
         self._thought_ended = False
         self._opened = 0
         self._unclosed = 0
         """Tags that opened a thought in a thought: each later closing tag may end one."""
-        self._is_line_blank = True
-        self._begin()
+        self._begin("")
 
-    def _begin(self) -> None:
+    def _begin(self, text: str) -> None:
+        self._pending = "\n" + text  # a line begins with the text, and behind a thought
+        self._looked_at = 1
+        """Up to there all brackets are known to open nothing."""
+        self._tags_until = 0
+        self._is_line_blank = True
+        """Whether nothing but blanks stands before ``_looked_at`` in its line."""
+        self._sleeps = False
+        """Nothing happens until one of _SIGN arrives."""
         self._stack: list[dict[str, Json] | list[Json]] = []
         self._keys: list[str | None] = []
         self._root: Any = _WAITING
-        self._key_wanted = False
+        self._due = _Due.VALUE
         self._open_string: list[str] | None = None
         self._whole_string: str | None = None
         self.complete = False
@@ -68,83 +92,112 @@ class PartialExtractor:
     def feed(self, text: str) -> Json:
         """Take the next piece of the answer and return the value so far."""
         self._pending += text
-        if self._root is _WAITING:
-            self._find_start()
-        if self._root is not _WAITING and not (self.complete or self.broken):
-            self._read()
-        if (self.complete or self.broken) and self._was_thought():
-            self._begin()
-            return self.feed("")
-        return self.value
+        if self._sleeps and _SIGN.search(text) is None:
+            self._forget()
+            return self.value
+        while True:
+            if not (self.started or self.broken):
+                self._find_start()
+            if self.started and not (self.complete or self.broken):
+                self._read()
+            if not (self.complete or self.broken) or not self._was_thought():
+                return self.value
 
     def _was_thought(self) -> bool:
-        """Return whether what follows the value says that all before it was a thought."""
+        """Return whether what follows the value says that all before it was a thought, and begin anew if so."""
+        self._sleeps = True
         if self._thought_ended and not self._unclosed:
             self._pending = ""
             return False
-        tag = self._next_tag()
+        tag = self._next_tag(self._tags_until)
         while tag is not None and tag.lastgroup == "close":
             is_quoted = is_quoted_so_far(self._pending, tag)
             if is_quoted is None:
-                self._pending = self._pending[tag.start() :]
+                self._pending, self._tags_until = self._pending[tag.start() :], 0
+                self._sleeps = False
                 return False
             if not is_quoted:
                 break
-            self._pending = self._pending[tag.end() :]
-            tag = self._next_tag()
+            self._tags_until = tag.end()
+            tag = self._next_tag(tag.end())
         if tag is None:
-            self._keep_last(MAX_TAG_CHARS)
+            self._tags_until = max(self._tags_until, len(self._pending) - MAX_TAG_CHARS)
+            self._forget()
             return False
         self._thought_ended = True
         if tag.lastgroup != "close":
             self._unclosed = 0
             return False
         self._unclosed = max(self._unclosed - 1, 0)
-        self._pending, self._is_line_blank = self._pending[tag.end() :], True
+        self._begin(self._pending[tag.end() :])
         return True
 
-    def _next_tag(self) -> re.Match[str] | None:
-        return next((t for t in TAG.finditer(self._pending) if t.lastgroup != "end"), None) if self._may_act() else None
+    def _next_tag(self, position: int) -> re.Match[str] | None:
+        return next((tag for tag in TAG.finditer(self._pending, position) if tag.lastgroup != "end"), None)
 
-    def _may_act(self) -> bool:
-        """Return whether there is a sign without which nothing begins and no tag ends."""
-        return _SIGN.search(self._pending) is not None
-
-    def _keep_last(self, chars: int) -> None:
-        # Now and then: cutting off one character at a time would cost more than keeping some.
-        if len(self._pending) > 2 * chars:
-            self._pending = self._pending[-chars:]
+    def _forget(self) -> None:
+        """Keep the last of what is pending, now and then: cutting off one character at a time would cost more."""
+        if len(self._pending) <= 4 * _KEPT_CHARS:
+            return
+        if not (self.started or self.broken):
+            self._look_up_to(len(self._pending))
+        cut = len(self._pending) - _KEPT_CHARS
+        self._pending = self._pending[cut:]
+        self._looked_at = max(self._looked_at - cut, 0)
+        self._tags_until = max(self._tags_until - cut, 0)
 
     def _find_start(self) -> None:
-        """Drop what comes before the value, but what may be the beginning of it or of a tag."""
-        if not self._may_act():
-            if self._thought_by is not None:
-                self._keep_last(MAX_TAG_CHARS)
-            elif len(self._pending) > 2 * MAX_TAG_CHARS:
-                self._drop(len(self._pending) - MAX_TAG_CHARS, 0)
-            return
-        position = 0
-        start: int | None = None
+        """Go on to where the value begins, or to what is not decided yet."""
+        self._sleeps = False
         while True:
-            tag = TAG.search(self._pending, position)
-            until = len(self._pending) if tag is None else tag.start()
-            start = self._value_start(position, until) if self._thought_by is None else None
-            if tag is None or start is not None:
+            tag = TAG.search(self._pending, max(self._tags_until, self._looked_at - MAX_TAG_CHARS))
+            if self._thought_by is None and self._is_found(len(self._pending) if tag is None else tag.start()):
+                return
+            if tag is None:
                 break
             self._pass(tag)
-            position = tag.end()
-        if self._thought_by is not None:
-            self._pending = self._pending[max(position, len(self._pending) - MAX_TAG_CHARS) :]
-        elif start is None:
-            if bracket := _LONE_BRACKET.search(self._pending, position):
-                self._pending = self._pending[: bracket.start(1)]
-            self._drop(max(position, len(self._pending) - MAX_TAG_CHARS), position)
-        elif _MAY_BE_CITATION.match(self._pending, start) and not self._leads_line(start, position):
-            self._drop(start, position)
-        else:
-            self._root = {} if self._pending[start] == "{" else []
-            self._push(self._root)
-            self._pending = self._pending[start + 1 :]
+            self._looked_at = self._tags_until = tag.end()
+        self._look_up_to(len(self._pending))
+        self._sleeps = True
+        self._forget()
+
+    def _is_found(self, until: int) -> bool:
+        """Return whether the search ends before ``until``: there is the value, or what may become it, or a tag."""
+        may_be_tag = _MAY_BE_TAG.search(self._pending, max(self._tags_until, len(self._pending) - MAX_TAG_CHARS))
+        for bracket in _BRACKET.finditer(self._pending, self._looked_at, until):
+            at = bracket.start()
+            self._look_up_to(at)
+            if may_be_tag is not None and may_be_tag.start() < at:
+                opens = Opening.UNDECIDED
+            else:
+                opens = opening(self._pending, at, leads_line=self._is_line_blank)
+            match opens:
+                case Opening.NOTHING:
+                    continue
+                case Opening.UNDECIDED:
+                    self._without_blanks(at + 1)
+                    return True
+                case Opening.FAULTY:
+                    self.broken = True
+                case Opening.VALUE:
+                    self._root = {} if bracket.group() == "{" else []
+                    self._push(self._root)
+            self._pending, self._tags_until = self._pending[at + 1 :], 0
+            return True
+        return False
+
+    def _look_up_to(self, end: int) -> None:
+        """Go on to ``end``, minding what of its line stands before it."""
+        _, line_break, line = self._pending[self._looked_at : end].rpartition("\n")
+        is_blank = not line.replace("\ufeff", "").strip()
+        self._is_line_blank = is_blank and (bool(line_break) or self._is_line_blank)
+        self._looked_at = max(end, self._looked_at)
+
+    def _without_blanks(self, position: int) -> None:
+        """Put one blank for all from ``position`` to the end: they would be looked at again and again."""
+        blanks = self._pending[position:]
+        if len(blanks) > 1 and blanks.isspace():
+            self._pending = self._pending[:position] + ("\n" if "\n" in blanks else " ")
 
     def _pass(self, tag: re.Match[str]) -> None:
         """Go on behind a tag, in a thought or out of it."""
@@ -156,25 +209,6 @@ class PartialExtractor:
             self._unclosed = max(self._unclosed + self._opened - 1, 0)
             self._thought_by, self._thought_ended, self._opened = None, True, 0
         self._is_line_blank = True
-
-    def _value_start(self, position: int, until: int) -> int | None:
-        """Return where a value begins. In a line with words, {} and [1] are no value."""
-        for found in _START.finditer(self._pending, position, until):
-            at = found.start()
-            is_aside = CITATION.match(self._pending, at) or _EMPTY.match(self._pending, at)
-            if is_aside is None or self._leads_line(at, position):
-                return at
-        return None
-
-    def _leads_line(self, at: int, position: int) -> bool:
-        """Return whether nothing but blanks stands before ``at``; a line begins anew at ``position``, behind a tag."""
-        first = max(position, at - _MAX_INDENT)
-        *earlier, line = self._pending[first:at].rsplit("\n", 1)
-        return not line.lstrip("\ufeff").strip() and (bool(earlier) or (first == position and self._is_line_blank))
-
-    def _drop(self, end: int, position: int) -> None:
-        self._is_line_blank = self._leads_line(end, position)
-        self._pending = self._pending[end:]
 
     def _read(self) -> None:
         position = 0
@@ -200,23 +234,25 @@ class PartialExtractor:
             return self._string(self._open_string, position)
         mark = self._pending[position]
         if self._whole_string is not None:
-            if mark not in (":" if self._key_wanted else ",]}"):
+            if mark not in (":" if self._due in _KEYS_DUE else ",]}"):
                 self.broken = True
                 return None
             self._leaf(self._whole_string)
             self._whole_string = None
         elif mark == '"':
+            self.broken = self._due not in _KEYS_DUE | _VALUES_DUE
             self._open_string = ['"']
             return position + 1
         if mark in "{}[]:,":
             self._structure(mark)
             return position + 1
         word = _WORD.match(self._pending, position)
-        if word is None or word.end() == len(self._pending):
-            self.broken = len(self._pending) - position > _MAX_WORD_CHARS
+        end = word.end() if word else len(self._pending)
+        if end - position > _MAX_WORD_CHARS or end == len(self._pending):
+            self.broken = end - position > _MAX_WORD_CHARS
             return None
-        self._leaf(word.group())
-        return word.end()
+        self._leaf(self._pending[position:end])
+        return end
 
     def _string(self, pieces: list[str], position: int) -> int | None:
         found = _IN_STRING.match(self._pending, position)
@@ -238,46 +274,46 @@ class PartialExtractor:
         except ValueError:
             self.broken = True
             return
-        if self._key_wanted and isinstance(value, str):
-            self._keys[-1], self._key_wanted = value, False
+        if self._due in _KEYS_DUE and isinstance(value, str):
+            self._keys[-1], self._due = value, _Due.COLON
         else:
             self._put(value)
 
     def _structure(self, mark: str) -> None:
         if self.broken:
             return
+        is_object = isinstance(self._stack[-1], dict)
         match mark:
             case "{" | "[":
                 child: dict[str, Json] | list[Json] = {} if mark == "{" else []
                 self._put(child)
                 self._push(child)
-            case "}" | "]":
-                if isinstance(self._stack[-1], dict) is not (mark == "}"):
-                    self.broken = True
-                    return
+            case "}" | "]" if is_object is (mark == "}") and self._due in _ENDS_DUE:
                 self._stack.pop()
                 self._keys.pop()
-                self._key_wanted = False
+                self._due = _Due.COMMA_OR_END
                 self.complete = not self._stack
-            case ",":
-                self._key_wanted = isinstance(self._stack[-1], dict)
+            case "," if self._due is _Due.COMMA_OR_END:
+                self._due = _Due.KEY if is_object else _Due.VALUE
+            case ":" if self._due is _Due.COLON:
+                self._due = _Due.VALUE
             case _:
-                self.broken = not isinstance(self._stack[-1], dict) or self._key_wanted
+                self.broken = True
 
     def _push(self, container: dict[str, Json] | list[Json]) -> None:
         self._stack.append(container)
         self._keys.append(None)
-        self._key_wanted = isinstance(container, dict)
+        self._due = _Due.KEY_OR_END if isinstance(container, dict) else _Due.VALUE_OR_END
         self.broken = self.broken or len(self._stack) > MAX_DEPTH
 
     def _put(self, value: Json) -> None:
-        top = self._stack[-1]
-        if isinstance(top, list):
-            top.append(value)
-            return
-        key = self._keys[-1]
-        if self._key_wanted or key is None or key in top:
+        top, key = self._stack[-1], self._keys[-1]
+        if self._due not in _VALUES_DUE:
             self.broken = True
-            return
-        top[key] = value
-        self._keys[-1] = None
+        elif isinstance(top, list):
+            top.append(value)
+        elif key is None or key in top:
+            self.broken = True
+        else:
+            top[key] = value
+        self._due = _Due.COMMA_OR_END

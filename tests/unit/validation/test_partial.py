@@ -6,7 +6,7 @@ from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from output_validation.partial import PartialExtractor
@@ -63,6 +63,114 @@ def test_what_is_not_strict_json_stops_where_it_breaks() -> None:
     assert extractor.feed('{"a": 1, b: 2, "c": 3}') == {"a": 1}
     assert extractor.broken
     assert PartialExtractor().feed("no value at all") is None
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        """{'id': 7, 'tags': ["x"]}""",
+        '{a: {"b": 1}, c: 2}',
+        '[True, {"a": 1}]',
+        '{,"a": [{"x": 1}]}',
+        '```json\n{ // c\n "a": ["b"] }\n```',
+        '```json\n[hello, {"a": 1}]\n```',
+        '{ some words: {"b": 1} }',
+        '{\u201ca\u201d: ["b"]}',
+        '[/* c */ {"a": 1}]',
+        '{&quot;a&quot;: ["b"]}',
+        '{\\"a\\": ["b"]}',
+        '"a": {"b": 1}, "c": 2}',
+    ],
+)
+def test_no_part_is_shown_of_what_opens_like_json_with_faults(text: str, size: int) -> None:
+    extractor = PartialExtractor()
+
+    for start in range(0, len(text), size):
+        extractor.feed(text[start : start + size])
+
+    assert (extractor.value, extractor.complete, extractor.broken) == (None, False, True)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a" "b"}', '{"a":: 1}', '{"a":}', "[1,]", '{"a": 1,}', "[1 2]", "[[] []]", '["a" 1]']
+)
+def test_what_is_no_strict_json_is_never_complete(text: str) -> None:
+    extractor = PartialExtractor()
+    extractor.feed(text)
+
+    assert (extractor.complete, extractor.broken) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "before", ['As data["n"] or rows[0] says: ', "Use [see below] and {name}. ", "- [ ] to do\n", "{{", "{% if x %}"]
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_brackets_of_prose_and_code_open_nothing(before: str, size: int) -> None:
+    extractor = PartialExtractor()
+    text = before + '{"n": 2}'
+
+    for start in range(0, len(text), size):
+        extractor.feed(text[start : start + size])
+
+    assert (extractor.value, extractor.complete) == ({"n": 2}, True)
+
+
+_PIECES = (
+    *'{}[]",:a1-\\/<>|#&=$',
+    *(
+        "'",
+        "\n",
+        " ",
+        "     ",
+        "\t",
+        "\ufeff",
+        "x ",
+        "12",
+        "true",
+        "True",
+        "null",
+        '"a"',
+        '"a":',
+        '{"a": 1}',
+        "[1]",
+        '["x"]',
+    ),
+    *(
+        "```json\n",
+        "```",
+        "<think>",
+        "</think>",
+        "[THINK]",
+        "[/THINK]",
+        "<|end|>",
+        "<b ",
+        "&quot;",
+        "//",
+        '",',
+        "{ // c\n",
+    ),
+)
+
+
+@given(
+    st.lists(st.sampled_from(_PIECES), max_size=14).map("".join), st.lists(st.integers(1, 6), min_size=1, max_size=9)
+)
+@settings(max_examples=500)
+@example("{\n [1, 2]}", [1])
+@example("$[  \t2", [1])
+@example("```json\n[/THINK]{}", [1])
+def test_the_pieces_in_which_a_text_arrives_make_no_difference(text: str, sizes: list[int]) -> None:
+    whole, pieces = PartialExtractor(), PartialExtractor()
+
+    whole.feed(text)
+    rest, turn = text, 0
+    while rest:
+        size = sizes[turn % len(sizes)]
+        pieces.feed(rest[:size])
+        rest, turn = rest[size:], turn + 1
+
+    assert (pieces.value, pieces.complete, pieces.broken) == (whole.value, whole.complete, whole.broken)
 
 
 def test_a_megabyte_of_brackets_is_given_up_early() -> None:
@@ -144,6 +252,10 @@ def test_a_string_whose_end_is_in_doubt_is_not_shown() -> None:
         ("<think>", "a < "),
         ("[", "tttt"),
         ('{"a": 1}', "<thi"),
+        ('{"a": 1}', '</think>", '),
+        ("", "[ { "),
+        ("[x", "{ a "),
+        ("<a", "{\n\n"),
     ],
 )
 def test_a_long_answer_in_small_pieces_takes_time_in_proportion(before: str, piece: str) -> None:
@@ -157,6 +269,14 @@ def test_a_long_answer_in_small_pieces_takes_time_in_proportion(before: str, pie
     PartialExtractor().feed("<think></think>" * 70_000)
 
     assert process_time() - started < 10
+
+
+def test_tags_that_are_quoted_behind_a_value_take_time_in_proportion() -> None:
+    started = process_time()
+
+    PartialExtractor().feed('{"a": 1}' + '</think>", ' * 200_000)
+
+    assert process_time() - started < 4
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

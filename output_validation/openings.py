@@ -1,0 +1,71 @@
+"""Tells whether a bracket in a text that is still arriving opens its value. Pure.
+
+What it says holds whatever arrives later: where that could change it, it says UNDECIDED. How far it looks ahead is
+bounded, blanks behind the bracket apart. What opens like JSON with faults, as ``candidates`` sees it, is never passed
+by, for a part of it is not the value.
+"""
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+from output_validation.candidates import CITATION
+
+LOOK_BACK_CHARS: Final = 128
+"""Of what stands before a bracket no more than this is looked at."""
+
+_BLANKS: Final = r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*+"
+_QUOTES: Final = r"\"'`\u201c\u201e\u2018"
+_STRICT: Final = re.compile(r'\{\s*+["}]|\[\s*+(?:["\[{\]\-0-9]|(?:true|false|null)\s{0,200}[,\]])')
+_FAULTY: Final = re.compile(
+    rf"\{{{_BLANKS}(?:[{_QUOTES}}}\#]|//|/\*|,\s{{0,200}}[\"']|\\{{1,20}}[\"nrt]|&\w{{1,20}};|&\#"
+    r"|[\w$-]{1,80}\s{0,200}(?::|=>)"
+    r'|[^{}\[\]:"\n<]{0,200}[:"])'
+    rf"|\[{_BLANKS}(?:[{_QUOTES}\[{{\]]|\#[^\n\]]{{0,200}}\n|[+-]?\.?[0-9]|//|/\*|,\s{{0,200}}[\"'{{\[]"
+    r"|\\{1,20}[\"nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\s{0,200}[,\]])"
+)
+"""The same as in ``candidates``, with bounds, and words that are no literals let pass: [true story]."""
+
+_MAY_BE_ONE: Final = re.compile(
+    rf'\{{{_BLANKS}(?:,\s{{0,200}}|[\w$-]{{1,80}}\s{{0,200}}=?|[^{{}}\[\]:"\n<]{{0,200}})?\Z'
+    rf"|\[{_BLANKS}(?:\#[^\n\]]{{0,200}}|[+-]?\.?|/[A-Za-z]{{0,5}}|,\s{{0,200}}|\\{{1,20}}|&[quot]{{0,4}}"
+    r"|[A-Za-z]{1,5}\s{0,200})?\Z"
+)
+"""The beginnings of both, and of the tags that begin with a bracket."""
+
+_ASIDE: Final = re.compile(rf"\{{\s*+\}}|\[\s*+\]|{CITATION.pattern}")
+_MAY_BE_ASIDE: Final = re.compile(r"[\[{]\s*+\Z|\[[0-9][0-9, ]{0,20}\Z")
+_SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
+_MAY_BE_SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"?|'[^'\\\n]{0,80}'?|-?[0-9]{0,9})\Z""")
+_BEGINS_JSON_BLOCK: Final = re.compile(
+    r"\n[ \t]{0,3}(?:`{3,}|~{3,})[ \t]*(?:json|jsonc|json5)\b[^\n`\[{]*\n\s*\Z", re.I
+)
+
+_IS_MEMBER: Final = re.compile(r'\n[ \t]*"[^"\\\n]{1,80}"\s*:\s*\Z')
+"""What stands before a member of an object whose own bracket was left out."""
+
+
+class Opening(Enum):
+    """What a bracket opens: strict JSON so far, JSON with faults, nothing; or what follows will tell."""
+
+    VALUE = auto()
+    FAULTY = auto()
+    NOTHING = auto()
+    UNDECIDED = auto()
+
+
+def opening(text: str, at: int, *, leads_line: bool) -> Opening:
+    """Return what the bracket at ``at`` opens. In a line with words, {} and [1] are no value, nor a subscript ever."""
+    if _SUBSCRIPT.match(text, at) or (not leads_line and _ASIDE.match(text, at)):
+        return Opening.NOTHING
+    if _MAY_BE_SUBSCRIPT.match(text, at) or (not leads_line and _MAY_BE_ASIDE.match(text, at)):
+        return Opening.UNDECIDED
+    if _STRICT.match(text, at):
+        is_member = _IS_MEMBER.search(text, max(0, at - LOOK_BACK_CHARS), at)
+        return Opening.FAULTY if is_member else Opening.VALUE
+    if _FAULTY.match(text, at):
+        return Opening.FAULTY
+    if _MAY_BE_ONE.match(text, at):
+        return Opening.UNDECIDED
+    begins_block = _BEGINS_JSON_BLOCK.search(text, max(0, at - LOOK_BACK_CHARS), at)
+    return Opening.FAULTY if begins_block else Opening.NOTHING
