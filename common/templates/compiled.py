@@ -11,7 +11,8 @@ from jinja2.runtime import Undefined
 
 from common.errors import RenderError, TemplateError
 from common.templates.budget import DEFAULT_LIMITS, Budget, BudgetError, Limits
-from common.templates.environment import BudgetedContext, SandboxEnvironment
+from common.templates.environment import SandboxEnvironment
+from common.templates.filters import BudgetedContext
 from common.templates.rewrite import is_encodable
 
 _ENVIRONMENT: Final = SandboxEnvironment()

@@ -1,6 +1,6 @@
 """What becomes of a template's syntax tree before it is compiled: the forbidden refused, what grows put on budgets.
 
-The filters and tests that it is rewritten to are ``environment``'s.
+The filters and tests that it is rewritten to stand in ``filters``.
 """
 
 import math
@@ -53,7 +53,7 @@ def is_encodable(text: str) -> bool:
 
 
 def with_budgets(tree: nodes.Template) -> nodes.Template:
-    """Rewrite loops to iterate on the budget, ``~`` to join and ``in`` to search on it."""
+    """Rewrite loops to go round on the budget, ``~`` to join, ``in`` to search, ``==`` to compare, slices to cut."""
     for loop in list(tree.find_all(nodes.For)):
         loop.iter = _filtered(loop.iter, "_counted")
     _replace_children(tree, _budgeted)
@@ -67,6 +67,11 @@ def _budgeted(node: nodes.Node) -> nodes.Node:
         case nodes.Compare(ops=[nodes.Operand(op="in" | "notin" as operator, expr=container)]):
             found = nodes.Test(node.expr, "in", [container], [], None, None, lineno=node.lineno)
             return found if operator == "in" else nodes.Not(found, lineno=node.lineno)
+        case nodes.Getitem(arg=nodes.Slice()):
+            return _filtered(node, "_made")
+        case nodes.Compare(ops=[nodes.Operand(op="eq" | "ne" as operator, expr=other)]):
+            found = nodes.Test(node.expr, "eq", [other], [], None, None, lineno=node.lineno)
+            return found if operator == "eq" else nodes.Not(found, lineno=node.lineno)
         case _:
             return node
 

@@ -1,6 +1,7 @@
 """Templates render what prompts need, refuse what prompts must not do, and stay within their budgets."""
 
 import json
+from time import process_time
 from typing import Any
 
 import pytest
@@ -189,6 +190,17 @@ def test_the_sandbox_holds_when_rendering(source: str) -> None:
         "{% set l = range(100000) | list %}{% for i in range(90000) if 'a' not in l %}{% endfor %}",
         "{% set t = 'a' * 2000000 %}{% for i in range(90000) %}{{ 'b' in t }}{% endfor %}",
         "{% set t = 'a' * 2000000 %}{% for i in range(90000) %}{{ t.find('b') }}{% endfor %}",
+        "{{ input.rows | select('in', input.rows2) | list }}",
+        "{{ ([none] * 9000) | map('default', input.rows, true) | select('eq', input.rows2) | list }}",
+        "{% for i in range(90000) %}{{ input.rows == input.rows2 }}{% endfor %}",
+        "{% for i in range(90000) %}{{ 'a' in input.rows[0].values() or 1 in input.rows | map('list') }}{% endfor %}",
+        "{% for i in range(9000) %}{{ 'a' in input.text[1:] }}{% endfor %}",
+        "{% for i in range(90000) %}{{ 'a' in range(100000) }}{% endfor %}",
+        "{{ ([none] * 9000) | map('default', input.text, true) | map('upper') | list | length }}",
+        "{{ ([none] * 9000) | map('default', input.rows, true) | map('list') | list | length }}",
+        "{% for i in range(9000) %}{% if input.text | lower == 'a' %}{% endif %}{% endfor %}",
+        "{% for i in range(9000) %}{% if input.text.title() == 'a' %}{% endif %}{% endfor %}",
+        "{% for i in range(90000) %}{{ input.text | wordcount }}{% endfor %}",
         "{{ 1 | round(10000000) }}",
         "{{ 1 | round(-10000000, 'floor') }}",
     ],
@@ -198,9 +210,14 @@ def test_a_budget_stops_what_grows(source: str) -> None:
     for _ in range(500):
         deep = [deep]
 
-    error = failure(source, input={"deep": deep})
+    rows = [{f"k{n}": n for n in range(20)} for _ in range(3000)]
+    given_input = {"deep": deep, "rows": rows, "rows2": [row | {"k19": "x"} for row in rows], "text": "a" * 20_000}
+    started = process_time()
+
+    error = failure(source, input=given_input)
 
     assert error.code == "render_budget"
+    assert process_time() - started < 8
     assert len(error.detail) < 300
 
 
@@ -212,6 +229,13 @@ def test_a_budget_stops_what_grows(source: str) -> None:
             "True True True True",
         ),
         ("{{ 'bc' in 'abc' }} {{ 'ca' not in 'abc' and not 'x' in 'abc' }} {{ 1 in [1] == true }}", "True True False"),
+        ("{{ [1] == [1.0] }} {{ {'a': 1} != {'a': 2} }} {{ 1 == 1 == 1 }} {{ none == false }}", "True True True False"),
+        ("{{ [1, 2] | select('ne', 1) | list }} {{ [[1]] | select('==', [1]) | first }}", "[2] [1]"),
+        (
+            "{{ 1 in [[1]] | map('first') }} {{ [1] in {'a': [1]}.values() }} {{ 'b' in {'a': 1}.keys() }}",
+            "True True False",
+        ),
+        ("{{ ['b', 'a'] | map('upper') | sort | join }} {{ 'one two-three' | wordcount }}", "AB 3"),
         ("{{ 2.345 | round(2) }} {{ 2.5 | round }} {{ 2.341 | round(2, 'ceil') }}", "2.35 2.0 2.35"),
     ],
 )
