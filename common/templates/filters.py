@@ -175,7 +175,9 @@ def _sum(context: Context, items: Iterable[Any], attribute: str | int | None = N
 def _is_in(context: Context, value: Any, container: Any) -> bool:
     """Do what the operator ``in`` does, on the budget; it is rewritten to this test."""
     budget = budget_of(context)
-    if isinstance(container, str):
+    if isinstance(container, list | tuple):
+        budget.search((len(container) + _ITEMS_AS_COUNT) * _compared_size(value))
+    elif isinstance(container, str):
         budget.search(len(container) // CHARS_AS_ITEM)
     elif isinstance(container, Iterable) and not isinstance(container, dict | KeysView):
         size = _compared_size(value)
@@ -201,7 +203,9 @@ def _is_unequal(context: Context, value: Any, other: Any) -> bool:
 
 def _compared_size(value: Any) -> int:
     """Return how many items are compared at most where a value is compared with another."""
-    return 1 + items_in(value, _CHARS_COMPARED_AS_ITEM) if isinstance(value, str | list | tuple | dict) else 1
+    if isinstance(value, str):
+        return 1 + len(value) // _CHARS_COMPARED_AS_ITEM
+    return 1 + items_in(value, _CHARS_COMPARED_AS_ITEM) if isinstance(value, list | tuple | dict) else 1
 
 
 def _searched(budget: Budget, items: Iterable[Any], size: int) -> Iterator[Any]:
@@ -212,13 +216,17 @@ def _searched(budget: Budget, items: Iterable[Any], size: int) -> Iterator[Any]:
 
 def _metered(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return one of Jinja's filters on the budget, also where ``map`` calls it: what it makes is counted."""
-    passed = getattr(function, "jinja_pass_arg", None)
+    passed = getattr(getattr(function, "jinja_pass_arg", None), "name", None)
 
     @pass_context
     def metered(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
-        offered = {"context": context, "eval_context": context.eval_ctx, "environment": context.environment}
-        first = () if passed is None else (offered[passed.name],)
-        made = function(*first, value, *args, **kwargs)
+        match passed:
+            case None:
+                made = function(value, *args, **kwargs)
+            case "environment":
+                made = function(context.environment, value, *args, **kwargs)
+            case _:
+                made = function(context.eval_ctx, value, *args, **kwargs)
         if made is not value:
             budget_of(context).filter(made)
         return made
