@@ -4,8 +4,7 @@ import re
 import tomllib
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from common.errors import RecipeError
 
@@ -30,7 +29,7 @@ class Step(_Frozen):
     id: Identifier
     model: ModelName = Field(default="default", description="Alias of a deployment, or a tier, in models.toml.")
     escalate_to: Annotated[tuple[ModelName, ...], Field(strict=False, max_length=5)] = Field(
-        default=(), description="Models asked in turn when one repeats an error or its re-asks are used up."
+        default=(), description="Models asked in turn, each once, when one repeats an error or its re-asks are used up."
     )
     max_output_tokens: int = Field(default=1024, ge=1, le=200_000)
     max_output_tokens_if_cut: int | None = Field(
@@ -39,16 +38,6 @@ class Step(_Frozen):
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_attempts: int = Field(default=4, ge=1, le=20, description="Paid calls in all, failed ones too.")
     max_reasks: int = Field(default=1, ge=0, le=10, description="Times an answer may be sent back with its faults.")
-
-    @field_validator("escalate_to")
-    @classmethod
-    def _each_once(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        seen = {info.data.get("model")}
-        for model in models:
-            if model in seen:
-                raise PydanticCustomError("asked_twice", "names {model} again; name each once", {"model": model})
-            seen.add(model)
-        return models
 
 
 _Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]

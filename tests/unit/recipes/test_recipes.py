@@ -93,8 +93,6 @@ def test_line_ends_are_no_content(tmp_path: Path) -> None:
         (MANIFEST.replace('[[step]]\nid = "greet"\n', ""), "there is no step"),
         (MANIFEST + "temperature = 3.0\n", "line 7: step.0.temperature"),
         (MANIFEST + 'max_reasks = "1"\n', "line 7: step.0.max_reasks"),
-        (MANIFEST + 'escalate_to = ["a", "b", "a"]\n', "line 7: step.0.escalate_to: names a again; name each once"),
-        (MANIFEST + 'model = "a"\nescalate_to = ["a"]\n', "line 8: step.0.escalate_to: names a again"),
         (MANIFEST + '[[step]]\nid = "second"\n', "line 7: the recipe has 2 steps. One step runs now"),
     ],
 )
