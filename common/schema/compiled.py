@@ -25,7 +25,7 @@ from common.schema.weight import Weight, weigh
 from common.schema.work import count_values, guards
 
 _MAX_CACHED: Final = 256
-_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=4 << 20, dfa_size_limit=4 << 20)
+_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=16 << 20, dfa_size_limit=4 << 20)
 _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
 _ALL_FAULTS_UP_TO: Final = 20_000
 """How many there may be at most. Beyond both only the first is told: the validator builds all at once, with copies."""
@@ -79,7 +79,7 @@ class CompiledSchema:
         self._size = len(_dump(schema))
         self._nests = may_nest(teller.parts)
         self._tell = teller
-        self._guards = guards(teller.parts, weight.questions)
+        self._guards = guards(*teller.parts, weight.questions)
         self.is_valid = self._is_valid_in_time if self._guards else validator.is_valid
 
     def check(self, instance: Json) -> list[Violation]:

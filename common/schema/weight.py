@@ -55,12 +55,12 @@ class Weight:
 def weigh(schema: Json, resources: Mapping[str, Json] | None, *, branches_are_told: bool) -> Weight:
     """Return the weight of ``schema``; ``branches_are_told``: the faults of failed alternatives count, too."""
     # Where nothing is referred to, nobody asks for places.
-    scale = _Scale(cache(lambda: _Places(schema, resources or {})), branches_are_told)
+    scale = _Scale(cache(lambda: Places(schema, resources or {})), branches_are_told)
     found = scale.weighed(schema)
     return Weight(max(found.questions), max(found.faults))
 
 
-class _Places:
+class Places:
     """Where references lead, as far as that can be told without an instance."""
 
     def __init__(self, schema: Json, resources: Mapping[str, Json]) -> None:
@@ -128,7 +128,7 @@ class _Found:
 class _Scale:
     """Weighs part by part, the inner ones first."""
 
-    def __init__(self, places: Callable[[], _Places], branches_are_told: bool) -> None:
+    def __init__(self, places: Callable[[], Places], branches_are_told: bool) -> None:
         self._places = places
         self._told = {_HERE, _BRANCH} if branches_are_told else {_HERE}
         self._done: dict[int, _Found] = {}

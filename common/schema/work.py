@@ -1,20 +1,24 @@
 """Bounds what a check may cost where it does not grow with the instance alone: says which instances are too much. Pure.
 
-Look-around and back-references take the square of a string; comparing items takes the square of how many numbers are
-one and the same double; references multiply. Schemas without such things are not concerned, and others only where an
-instance is large.
+Patterns may take many steps for each character, those with look-around or back-references the square of a string;
+comparing items takes the square of how many numbers are one and the same double; references multiply. Schemas without
+such things are not concerned, and others only where an instance is large.
 """
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from common.schema.pattern_reach import PatternReach
+from common.schema.pattern_steps import PatternSteps
 from common.schema.strict_json import dump_json, has_long_numbers
 from common.schema.violations import Json, Violation, json_type
 
-_MOST_STEPS: Final = 100_000_000
-"""The squares of the lengths of an instance's strings, summed: about a tenth of a second for one pattern."""
+_MOST_STEPS: Final = 50_000_000
+"""Of all patterns, with all strings that they apply to: half a second, twice where a fault is then told."""
+
+_FEW_PLACES: Final = 20
+"""A pattern that follows so many at once is quick with any string."""
 
 _MOST_COMPARISONS: Final = 250_000
 """Of integers that one double stands for, with one another: about half a second."""
@@ -24,8 +28,7 @@ _MOST_QUESTIONS: Final = 300_000_000
 """Asked by the schema of one value, times the instance's values: seconds."""
 
 _LARGEST_EXACT: Final = 1 << 53
-_BACKTRACKS: Final = re.compile(r"\(\?<?[=!]|\\[1-9]|\\k<")
-_TOO_LONG: Final = "holds strings too long to be matched against a pattern with look-around or back-references"
+_TOO_LONG: Final = "holds strings too long for patterns with look-around, back-references or repeats within repeats"
 _TOO_ALIKE: Final = "holds too many integers beyond 2^53 that differ in their last digits to be told from one another"
 _TOO_MUCH: Final = "holds too many values for a schema whose parts refer to one another in so many ways"
 
@@ -33,12 +36,15 @@ Guard: TypeAlias = Callable[[Json], Violation | None]
 """Says why an instance is too much to be checked, if it is."""
 
 
-def guards(schema: Json, questions: float) -> tuple[Guard, ...]:
+def guards(schema: Json, resources: Mapping[str, Json], questions: float) -> tuple[Guard, ...]:
     """Return what an instance has to pass before it is checked; ``questions``: the schema's weight."""
-    looks_around, compares = _traits(schema)
+    has_patterns, compares = _traits((schema, resources))
     found: list[Guard] = []
-    if looks_around:
-        found.append(_long_strings)
+    if has_patterns:
+        times = int(questions) if questions > _FEW_QUESTIONS else 1
+        steps = PatternSteps(PatternReach(schema, resources), _FEW_PLACES, times)
+        if steps.are_counted:
+            found.append(lambda instance: _long_strings(instance, steps, int(questions)))
     if compares:
         found.append(_alike_numbers)
     if questions > _FEW_QUESTIONS:
@@ -57,27 +63,19 @@ def count_values(instance: Json, most: int) -> int:
 
 
 def _traits(schema: Json) -> tuple[bool, bool]:
-    """Return whether a schema has a pattern with look-around or a back-reference, and whether it compares items."""
-    looks_around = compares = False
+    """Return whether a schema may have patterns, and whether it compares items."""
+    has_patterns = compares = False
     for part in _values(schema):
         if isinstance(part, dict):
-            named = part.get("patternProperties")
-            patterns = [part.get("pattern"), *(named if isinstance(named, dict) else ())]
-            looks_around = looks_around or any(isinstance(p, str) and _BACKTRACKS.search(p) for p in patterns)
+            has_patterns = has_patterns or "pattern" in part or "patternProperties" in part
             compares = compares or part.get("uniqueItems") is True
-    return looks_around, compares
+    return has_patterns, compares
 
 
-def _long_strings(instance: Json) -> Violation | None:
-    steps_left = _MOST_STEPS
-    for part in _values(instance):
-        if isinstance(part, str):
-            steps_left -= len(part) ** 2
-        elif isinstance(part, dict):
-            steps_left -= sum(len(key) ** 2 for key in part)
-        if steps_left < 0:
-            return Violation("", "pattern", _TOO_LONG, expected="shorter strings", actual=json_type(instance))
-    return None
+def _long_strings(instance: Json, steps: PatternSteps, times: int) -> Violation | None:
+    if steps.at_most(len(dump_json(instance))) * times <= _MOST_STEPS or not steps.exceed(instance, _MOST_STEPS):
+        return None
+    return Violation("", "pattern", _TOO_LONG, expected="shorter strings", actual=json_type(instance))
 
 
 def _alike_numbers(instance: Json) -> Violation | None:
