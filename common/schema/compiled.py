@@ -41,7 +41,12 @@ _ALL_FAULTS_UP_TO_LEVELS: Final = 4
 
 _MULTIPLIED: Final = "its references multiply one another: more than a million questions would be asked of one value"
 _AS_A_WHOLE: Final = "does not satisfy the schema; which part of it is to blame cannot be told, look at the whole"
-_NOT_JSON: Final = "holds what JSON cannot carry (NaN, a lone surrogate, a non-string key, nesting beyond 250)"
+_NOT_JSON: Final = (
+    "holds what JSON cannot carry (NaN, infinity, a lone surrogate, a non-string key, nesting beyond 250)"
+)
+
+
+_refuse_nan: Final = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
 
 class _Teller:
@@ -146,7 +151,9 @@ def check(
     compiled = compile_schema(schema, formats=formats, resources=resources)
     try:
         # The validator recurses without a guard of its own; the serialiser refuses deep nesting and non-JSON.
-        _dump(instance)
+        if b"null" in _dump(instance):
+            # orjson writes NaN so, too.
+            _refuse_nan(instance)
         return compiled.check(instance)
     except (ValueError, TypeError, RecursionError):
         return [_not_json(instance)]

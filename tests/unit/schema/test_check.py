@@ -240,9 +240,16 @@ def test_recursion_ends() -> None:
     assert check(1, {"allOf": [{"$ref": "#"}]}) == []
 
 
-@pytest.mark.parametrize("instance", [{1: 2}, "\ud800", b"x", {"a": {2}}])
+@pytest.mark.parametrize(
+    "instance", [{1: 2}, "\ud800", b"x", {"a": {2}}, math.nan, math.inf, {"a": [None, math.nan]}, [10**30, math.nan]]
+)
 def test_what_is_not_json_is_a_violation(instance: Any) -> None:
     assert only(check(instance, {"type": "object", "maxProperties": 0, "pattern": "a"})).keyword == "json"
+
+
+@pytest.mark.parametrize("instance", [None, "null", {"null": [1.5, None]}, [None, 10**30], ["\u00e4null"]])
+def test_null_is_json(instance: Any) -> None:
+    assert check(instance, {}) == []
 
 
 def test_the_number_of_violations_is_bounded() -> None:
@@ -381,6 +388,9 @@ def test_integers_that_are_alike_as_doubles_cannot_stall(start: int) -> None:
     assert only(check([[start + n for n in range(20_000)]], schema)).keyword == "uniqueItems"
     assert check([[start + n * (1 << 80) for n in range(20_000)]], schema) == []
     assert check([[start] for _ in range(20_000)], schema) == []
+    assert check([[start + n for n in range(3)] for _ in range(20_000)], schema) == []
+    assert only(check([[start + n for n in range(490)] for _ in range(100)], schema)).keyword == "uniqueItems"
+    assert only(check([[[start + n] for n in range(20_000)]], schema)).keyword == "uniqueItems"
 
 
 def test_the_faults_of_many_alternatives_take_no_memory_by_the_gigabyte() -> None:
