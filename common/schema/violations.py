@@ -4,6 +4,7 @@ Values quoted in a violation are cut to a few dozen characters, and pointers thr
 a violation never carries a whole payload.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -211,16 +212,65 @@ _WORDING: Final[dict[str, _Wording]] = {
 }
 
 
+def _at(root: Json, path: Sequence[str | int]) -> Json:
+    return reduce(lambda node, part: node[part], path, root)
+
+
+def _is_of_other_members(error: jsonschema_rs.ValidationError) -> bool:
+    """Return whether ``additionalProperties: false`` is meant, where no member is allowed at all.
+
+    The validator reports it as a false schema for the whole object, or with its first member's value.
+    """
+    *_, before, last = ("", "", *error.schema_path)
+    if last != "additionalProperties":
+        return False
+    # What has this name, instead.
+    is_member = before == "properties" and error.instance_path[-1:] == ["additionalProperties"]
+    return not is_member and before not in {"patternProperties", "dependentSchemas", "dependencies", "$defs"}
+
+
+def _path(error: jsonschema_rs.ValidationError, root: Json) -> Sequence[str | int]:
+    """Return where the error is. The validator leaves out members with an empty name: look where its value is."""
+    given = error.instance_path
+    may_be_first = _is_of_other_members(error)
+    waiting: deque[tuple[Json, int, tuple[str | int, ...]]] = deque([(root, 0, ())])
+    while waiting:
+        node, taken, path = waiting.popleft()
+        is_object = isinstance(node, dict)
+        if taken == len(given):
+            if not (waiting or (is_object and "" in node)) and len(path) == len(given):
+                return given
+            if _same(node, error.instance) or (
+                may_be_first and is_object and _same(next(iter(node.values()), None), error.instance)
+            ):
+                return path
+        elif _holds(node, given[taken]):
+            waiting.appendleft((node[given[taken]], taken + 1, (*path, given[taken])))
+        if is_object and "" in node and (taken == len(given) or given[taken] != ""):
+            waiting.append((node[""], taken, (*path, "")))
+    return given
+
+
+def _holds(node: Json, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list | tuple) and isinstance(part, int) and part < len(node)
+
+
+def _same(one: Json, other: Json) -> bool:
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
 def describe(error: jsonschema_rs.ValidationError, root: Json) -> Violation:
     """Return the violation that the validator's ``error`` about ``root`` stands for."""
     keyword, facts = error.kind.name, error.kind.as_dict()
     last = error.schema_path[-1] if error.schema_path else None
+    path = _path(error, root)
     if keyword == "contains" and last in {"minContains", "maxContains"}:
         keyword = str(last)
-    if keyword == "falseSchema" and last == "additionalProperties":
-        # Where no member is allowed at all, the validator reports the first member's value at the object's place.
-        parent = reduce(lambda node, part: node[part], error.instance_path, root)
-        if isinstance(parent, dict) and parent != error.instance:
+    if keyword == "falseSchema" and _is_of_other_members(error):
+        parent = _at(root, path)
+        if isinstance(parent, dict):
             keyword, facts = "additionalProperties", {"unexpected": list(parent)}
     if keyword == "not" and isinstance(facts["schema"], dict):
         keyword = facts["schema"].get(HIDDEN_KEYWORD, keyword)
@@ -229,7 +279,7 @@ def describe(error: jsonschema_rs.ValidationError, root: Json) -> Violation:
         wording(facts, error.instance) if wording else (cut(error.message, 200), None, error.instance)
     )
     return Violation(
-        pointer=cut(to_pointer(error.instance_path), _MAX_POINTER_CHARS),
+        pointer=cut(to_pointer(path), _MAX_POINTER_CHARS),
         keyword=keyword,
         message=message,
         expected=brief(expected, _MAX_EXPECTED_CHARS),

@@ -80,6 +80,38 @@ def test_a_violation_says_where_what_and_how(
     assert violation.message
 
 
+@pytest.mark.parametrize(
+    ("instance", "schema", "pointers"),
+    [
+        ({"": 1}, {"additionalProperties": {"type": "string"}}, ["/"]),
+        ({"": 1, "a": "b"}, {"properties": {"": {"type": "string"}}}, ["/"]),
+        (
+            {"x": {"": [1]}},
+            {"items": {}, "additionalProperties": {"additionalProperties": {"items": False}}},
+            ["/x//0"],
+        ),
+        ({"": {"": {"a": 1}, "a": ""}}, {"properties": {"": {"properties": {"": {"maxProperties": 0}}}}}, ["//"]),
+        ({"": {"a": 1}, "a": 2}, {"properties": {"a": {"type": "string"}}}, ["/a"]),
+        ({"": {"a": 1}, "a": "b"}, {"properties": {"": {"properties": {"a": {"type": "string"}}}}}, ["//a"]),
+        ({"": 1}, {"maxProperties": 0}, [""]),
+        ({"": 1}, {"additionalProperties": False}, [""]),
+        ({"": {"k": 1}}, {"additionalProperties": {"additionalProperties": False}}, ["/"]),
+    ],
+)
+def test_a_pointer_goes_through_members_with_an_empty_name(instance: Any, schema: Any, pointers: list[str]) -> None:
+    assert [v.pointer for v in check(instance, schema)] == pointers
+
+
+@pytest.mark.parametrize("value", [{}, 1, {"k": {}}])
+@pytest.mark.parametrize("closed", [{"additionalProperties": False}, {"type": "object", "additionalProperties": False}])
+def test_what_must_have_no_members_names_those_that_it_has(value: Any, closed: dict[str, Any]) -> None:
+    for schema, instance in (({"items": closed}, [{"k": value}]), ({"properties": {"properties": closed}}, None)):
+        violation = only(check(instance or {"properties": {"k": value}}, schema))
+
+        assert (violation.keyword, violation.actual) == ("additionalProperties", ["k"])
+        assert violation.pointer in {"/0", "/properties"}
+
+
 def test_violations_carry_no_payload() -> None:
     violation = only(check({"a": ["x" * 10_000]}, {"properties": {"a": {"items": {"enum": ["y" * 5_000]}}}}))
 
