@@ -2,7 +2,8 @@
 
 Compiled schemas are cached by content. Nothing is ever fetched: a reference outside the schema resolves only
 to ``resources``. Patterns run on a linear engine; look-around and back-references get a backtracking limit,
-beyond which a pattern counts as not matched. Schemas whose references multiply one another are refused; an instance
+beyond which a pattern counts as not matched. Schemas whose references multiply one another, or that would
+take hundreds of megabytes, are refused; an instance
 that would take more time than its size allows, see work, counts as not valid.
 """
 
@@ -19,6 +20,7 @@ from common.errors import Fault, SchemaError
 from common.schema.alternatives import may_nest, without_branch_faults
 from common.schema.bundle import bundled
 from common.schema.faults import explain
+from common.schema.footprint import MOST_BYTES, footprint
 from common.schema.patterns import with_flags_in_groups
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 from common.schema.weight import Weight, weigh
@@ -133,6 +135,7 @@ def _nests_within(instance: Json, levels: int) -> bool:
 
 
 _cache: dict[tuple[bytes, bytes, bool], CompiledSchema] = {}
+_cached_bytes: dict[tuple[bytes, bytes, bool], int] = {}
 _cache_lock = Lock()
 
 
@@ -176,10 +179,13 @@ def compile_schema(
         raise _refused(usable)
     # What is cached stays as it was, whatever becomes of what was given.
     own, own_resources = json.loads(key[0]), json.loads(key[1] or b"{}")
-    compiled = CompiledSchema(own, *usable, _Teller(own, formats, own_resources))
+    validator, weight, size = usable
+    compiled = CompiledSchema(own, validator, weight, _Teller(own, formats, own_resources))
     with _cache_lock:
-        while len(_cache) >= _MAX_CACHED:
-            del _cache[next(iter(_cache))]
+        while _cache and (len(_cache) >= _MAX_CACHED or sum(_cached_bytes.values()) + size > MOST_BYTES):
+            oldest = next(iter(_cache))
+            del _cache[oldest], _cached_bytes[oldest]
+        _cached_bytes[key] = size
         _cache[key] = compiled
     return compiled
 
@@ -196,12 +202,15 @@ def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -
 
 def _weighed(
     schema: Json, formats: bool, resources: Mapping[str, Json] | None
-) -> tuple[jsonschema_rs.Validator, Weight] | list[Violation]:
+) -> tuple[jsonschema_rs.Validator, Weight, int] | list[Violation]:
     try:
         # orjson writes NaN as null.
-        json.dumps((schema, dict(resources or {})), allow_nan=False)
+        text = json.dumps((schema, dict(resources or {})), allow_nan=False)
     except (ValueError, TypeError, RecursionError):
         return [_not_json(schema)]
+    size = footprint(text, schema, resources or {})
+    if isinstance(size, Violation):
+        return [size]
     validator = _compile(schema, formats, resources)
     if isinstance(validator, list):
         return validator
@@ -209,7 +218,7 @@ def _weighed(
     weight = weigh(schema, resources, branches_are_told=not may_nest((schema, dict(resources or {}))))
     if weight.questions > _MOST_QUESTIONS:
         return [Violation("", "$ref", _MULTIPLIED, expected="fewer references to what refers on")]
-    return validator, weight
+    return validator, weight, size
 
 
 def _compile(

@@ -412,6 +412,50 @@ def test_faults_that_do_not_grow_with_the_depth_are_all_told() -> None:
     assert len(check({"left": {"left": {}, "right": {"n": "x"}}, "right": {}}, tree)) == 5
 
 
+@pytest.mark.parametrize(
+    ("schema", "pointer"),
+    [
+        ({"allOf": [{"pattern": rf"\p{{L}}{{20}}\d{{{n}}}"} for n in range(1_000)]}, "/allOf/"),
+        (
+            {
+                "$defs": {"a/b": {"patternProperties": {rf"\p{{L}}{{200}}{n}": {} for n in range(9)}}},
+                "$ref": "#/$defs/a~1b",
+            },
+            "/$defs/a~1b/",
+        ),
+        ({"enum": [{"a": n, "b": [n]} for n in range(100_000)]}, ""),
+    ],
+)
+def test_a_schema_that_takes_hundreds_of_megabytes_is_refused(schema: Any, pointer: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    violation = only(check_schema(schema))
+
+    assert violation.pointer.startswith(pointer)
+    assert "memory" in violation.message or "too large" in violation.message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB
+
+
+def test_a_repeated_pattern_takes_its_memory_once_and_unused_ones_take_none() -> None:
+    again = {"properties": {f"p{n}": {"pattern": r"^\p{L}{1,200}$"} for n in range(100)}}
+    unused = {"$defs": {f"p{n}": {"pattern": rf"^\p{{L}}{{1,200}}{n}$"} for n in range(100)}}
+
+    assert check({"p1": "a", "p2": "b"}, again) == []
+    assert check({}, unused) == []
+
+
+def test_the_cache_holds_what_memory_allows() -> None:
+    def large(n: int) -> dict[str, Any]:
+        return {"title": str(n), "enum": [[each] for each in range(60_000)]}
+
+    first = compile_schema(large(0))
+
+    assert compile_schema(large(0)) is first
+    for n in range(1, 8):
+        compile_schema(large(n))
+    assert compile_schema(large(0)) is not first
+
+
 @pytest.mark.parametrize("start", [10**30, 1 << 62])
 def test_integers_that_are_alike_as_doubles_cannot_stall(start: int) -> None:
     schema = {"items": {"uniqueItems": True}}
