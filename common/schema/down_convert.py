@@ -19,6 +19,9 @@ from common.schema.violations import Json, to_pointer
 _MAX_NODES: Final = 20_000
 _DEEPEST: Final = 60
 _TYPING: Final = frozenset({"type", "enum", "const", "anyOf", "properties"})
+_INLINED_OR_IDLE: Final = frozenset({"$ref", "$defs", "definitions", "$schema", "$id", "$comment"})
+"""Words of which nothing is lost: they are inlined, or say nothing of an answer."""
+
 _OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
 
 
@@ -139,7 +142,7 @@ class _Conversion:
             if keyword in {"description", "title"} and keyword in self.profile.keywords:
                 # What is said of this very place, instead of what is said of all that refer there.
                 converted[keyword] = value
-            elif keyword not in {"$ref", "$comment"}:
+            elif keyword not in _INLINED_OR_IDLE:
                 self._drop(pointer, keyword, "it stands beside a reference")
         return converted
 
@@ -156,8 +159,8 @@ class _Conversion:
         here = pointer + to_pointer([keyword])
         takes = self.profile.keywords
         match keyword:
-            case "$defs" | "definitions" | "$schema" | "$id" | "$comment":
-                return  # inlined, or without meaning for an answer
+            case _ if keyword in _INLINED_OR_IDLE:
+                return
             case _ if self._is_unknown(keyword, value):
                 self._drop(pointer, keyword, "it has no meaning in the draft that the schema names")
             case "anyOf" | "oneOf" if keyword == "anyOf" or "anyOf" not in schema:
@@ -182,7 +185,7 @@ class _Conversion:
             case _ if keyword in takes and keyword not in {"items", "prefixItems", "anyOf"}:
                 self._plain(converted, keyword, value, pointer)
             case _:
-                self._drop(pointer, keyword, "the provider does not take it")
+                self._drop(pointer, keyword, self._why_not(keyword, schema))
 
     def _plain(self, converted: dict[str, Any], keyword: str, value: Any, pointer: str) -> None:
         profile = self.profile
@@ -205,6 +208,13 @@ class _Conversion:
         if keyword == "format":
             return self.draft < _FORMATS_SINCE.get(value, 0)
         return keyword == "const" and self.draft < jsonschema_rs.Draft6
+
+    def _why_not(self, keyword: str, schema: Mapping[str, Any]) -> str:
+        if keyword == "items" and "prefixItems" in schema:
+            return "it speaks of the items after those that prefixItems places"
+        if keyword == "prefixItems" and keyword in self.profile.keywords:
+            return "providers differ in what may follow the items that it places"
+        return "the provider does not take it"
 
     @staticmethod
     def _is_object(schema: Mapping[str, Any]) -> bool:

@@ -318,3 +318,19 @@ def test_nulls_are_cleared_beside_an_alternative_that_the_value_cannot_be(other:
     closed = {"type": "object", "properties": {"c": {"type": "number"}}, "additionalProperties": False}
 
     assert without_nulls({"c": None}, {"anyOf": [closed, other]}) == {}
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_definitions_are_inlined_and_not_dropped(profile: SchemaProfile) -> None:
+    closed = {"type": "object", "properties": {}, "additionalProperties": False}
+
+    assert down_convert({"$ref": "#/$defs/a", "$defs": {"a": closed}}, profile).dropped == ()
+
+
+def test_placed_items_are_dropped_with_the_reason() -> None:
+    placed = {"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "integer"}}
+
+    for name, word in (("gemini", "differ"), ("grammar", "differ"), ("anthropic", "not take")):
+        reasons = {dropped.keyword: dropped.reason for dropped in down_convert(placed, PROFILES[name]).dropped}
+        assert word in reasons["prefixItems"]
+        assert "after" in reasons["items"]
