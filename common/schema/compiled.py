@@ -43,6 +43,7 @@ _ALL_FAULTS_UP_TO_LEVELS: Final = 4
 
 _MULTIPLIED: Final = "its references multiply one another: more than a million questions would be asked of one value"
 _AS_A_WHOLE: Final = "does not satisfy the schema; which part of it is to blame cannot be told, look at the whole"
+_NO_RESOURCES: Final = "cannot be read with these resources: they must map URIs, as strings, to schemas"
 _NOT_JSON: Final = (
     "holds what JSON cannot carry (NaN, infinity, a lone surrogate, a non-string key, nesting beyond 250)"
 )
@@ -169,6 +170,8 @@ def compile_schema(
 
     Raises SchemaError, with every fault explained, if it cannot be used.
     """
+    if resources and (unusable := _unusable(resources)):
+        raise _refused(unusable)
     # The whole text is the key: to hash it for a dict takes a fifth of what a digest takes.
     key = (_written(schema), _written(dict(resources)) if resources else b"", formats)
     found = _cache.get(key)
@@ -192,6 +195,8 @@ def compile_schema(
 
 def check_schema(schema: Json, *, resources: Mapping[str, Json] | None = None) -> list[Violation]:
     """Return what is wrong with ``schema`` itself, pointers into the schema: empty if it can be used."""
+    if resources and (unusable := _unusable(resources)):
+        return unusable
     try:
         _written(schema)
     except SchemaError:
@@ -238,6 +243,12 @@ def _refused(violations: list[Violation]) -> SchemaError:
     faults = [Fault(v.pointer, v.message, v.keyword) for v in violations]
     first = violations[0]
     return SchemaError(f"the JSON Schema cannot be used: at {first.pointer or 'its root'}: {first.message}", faults)
+
+
+def _unusable(resources: Mapping[str, Json]) -> list[Violation]:
+    if isinstance(resources, Mapping) and all(isinstance(uri, str) for uri in resources):
+        return []
+    return [Violation("", "resources", _NO_RESOURCES, expected="URIs with schemas", actual=type(resources).__name__)]
 
 
 def _not_json(value: Json) -> Violation:

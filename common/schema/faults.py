@@ -82,11 +82,25 @@ def _refused(schema: Json, refusal: Exception) -> Violation:
         if keyword == "pattern":
             reason = "is not a pattern that can be run: faulty, or far too large"
         return Violation(pointer, keyword, reason, actual=brief(refusal.instance))
-    for pointer, keyword, target in _references(schema, ""):
-        if target.lstrip("#") in reason:
-            advice = f"{cut(target)} is not known here, and nothing is fetched: bundle it, or mend the reference"
-            return Violation(pointer, keyword, advice, expected="a bundled schema", actual=cut(target))
+    references = list(_references(schema, ""))
+    for named in (_as_written, _resource, _fragment):
+        for pointer, keyword, target in references:
+            if (name := named(target)) and name in reason:
+                advice = f"{cut(target)} is not known here, and nothing is fetched: bundle it, or mend the reference"
+                return Violation(pointer, keyword, advice, expected="a bundled schema", actual=cut(target))
     return Violation("", "schema", reason)
+
+
+def _as_written(target: str) -> str:
+    return target.lstrip("#")
+
+
+def _resource(target: str) -> str:
+    return target.partition("#")[0]
+
+
+def _fragment(target: str) -> str:
+    return target.partition("#")[2]
 
 
 def _references(node: Any, pointer: str) -> Iterator[tuple[str, str, str]]:

@@ -139,6 +139,31 @@ def test_references_resolve_to_bundled_schemas_only() -> None:
         assert caught.value.faults[0].pointer == "/properties/a/$ref"
 
 
+@pytest.mark.parametrize(
+    ("reference", "resources"),
+    [
+        ("https://x/y#/a", {}),
+        ("https://x/y#a", {}),
+        ("https://x/y#/a", {"https://x/y": {}}),
+        ("https://x/y#/a%20b", {"https://x/y": {}}),
+        ("y.json#/a", {}),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_pointed_at(reference: str, resources: dict[str, Any]) -> None:
+    schema = {"items": {"$ref": "#"}, "properties": {"a": {"$ref": reference}}}
+
+    violation = only(check_schema(schema, resources=resources))
+
+    assert (violation.pointer, violation.actual) == ("/properties/a/$ref", reference)
+
+
+@pytest.mark.parametrize("resources", [{1: {}}, {None: {}, "https://x": {}}, [{}]])
+def test_resources_that_are_not_named_are_refused(resources: Any) -> None:
+    with pytest.raises(SchemaError, match="resources"):
+        check(1, {}, resources=resources)
+    assert only(check_schema({}, resources=resources)).keyword == "resources"
+
+
 def test_a_bundled_schema_is_read_only_if_it_is_needed() -> None:
     resources = {"https://x/faulty": {"$ref": "https://x/nowhere"}, "https://x/n": {"type": "integer"}}
 
