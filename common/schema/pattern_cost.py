@@ -25,12 +25,15 @@ _NO_ANCHOR: Final = re.compile(r"\(\?[a-zA-Z]*[mx]")
 
 _NOTHING: Final = frozenset({"$", r"\b", r"\B", r"\A", r"\z", r"\Z"})
 _LITERAL: Final = re.compile(r"(?:[^\\\[.]|\\[^a-zA-Z0-9])")
-_LARGE_CLASS: Final = re.compile(r"\.|\[\^|\[.*(?:[^\x00-\x7f]|\\[sSWDux])|\\[sSWD]", re.DOTALL)
+_WIDE: Final = re.compile(r"\.|\[\^|\[.*(?:[^\x00-\x7f]|\\[sSWDuxpP])|\\[sSWDpP]", re.DOTALL)
 _QUANTIFIERS: Final = {"*": (0, 1), "+": (1, 1), "?": (0, 1)}
 _MANY: Final = 1 << 40
 
 _FEW_PLACES: Final = 64
 """A backtracking pattern follows so many at the price of one: texts that it reads again are read from a cache."""
+
+_WIDE_PLACES: Final = 3
+"""Of a class beyond ASCII: its characters are several bytes."""
 
 _MOST_RUNS: Final = 10_000
 """Of a backtracking pattern over one text: the limit given to the engine."""
@@ -154,7 +157,8 @@ class _Reader:
         self._take()
         at = self._groups[-1].at
         spread = at.spread or not all(_apart(each, text) for each in at.before)
-        self._last = _Part(1, 1, _bytes(text), _At(spread), text, at.before)
+        places = _WIDE_PLACES if _is_wide(text) else 1
+        self._last = _Part(places if spread else 1, places, _bytes(text), _At(spread), text, at.before)
 
     def _open(self, text: str) -> None:
         self._take()
@@ -212,7 +216,11 @@ def _apart(one: str, other: str) -> bool:
 def _bytes(single: str) -> int:
     if r"\p" in single or r"\P" in single:
         return _PROPERTY_BYTES
-    return _CLASS_BYTES if _LARGE_CLASS.match(single) else _CHARACTER_BYTES
+    return _CLASS_BYTES if _is_wide(single) else _CHARACTER_BYTES
+
+
+def _is_wide(single: str) -> bool:
+    return _WIDE.match(single) is not None
 
 
 def _number(digits: str) -> int:
