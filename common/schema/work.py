@@ -1,8 +1,8 @@
 """Bounds what a check may cost where it does not grow with the instance alone: says which instances are too much. Pure.
 
 Patterns may take many steps for each character, those with look-around or back-references the square of a string;
-comparing items takes the square of how many numbers are one and the same double; references multiply. Schemas without
-such things are not concerned, and others only where an instance is large.
+comparing items takes the square of how many numbers are one and the same double; alternatives and references multiply.
+Schemas without such things are not concerned, and others only where an instance is large.
 """
 
 from collections import Counter
@@ -24,13 +24,13 @@ _MOST_COMPARISONS: Final = 250_000
 """Of integers that one double stands for, with one another, in all lists: about half a second."""
 
 _FEW_QUESTIONS: Final = 1_000
-_MOST_QUESTIONS: Final = 300_000_000
-"""Asked by the schema of one value, times the instance's values: seconds."""
+_MOST_QUESTIONS: Final = 10_000_000
+"""Asked by the schema of one value, times the instance's values: at most a second or two."""
 
 _LARGEST_EXACT: Final = 1 << 53
 _TOO_LONG: Final = "holds strings too long for patterns with look-around, back-references or repeats within repeats"
 _TOO_ALIKE: Final = "holds too many integers beyond 2^53 that differ in their last digits to be told from one another"
-_TOO_MUCH: Final = "holds too many values for a schema whose parts refer to one another in so many ways"
+_TOO_MUCH: Final = "holds too many values for a schema that asks so much of each, by alternatives or references"
 
 Guard: TypeAlias = Callable[[Json], Violation | None]
 """Says why an instance is too much to be checked, if it is."""
