@@ -8,12 +8,14 @@ that would take more time than its size allows, see work, counts as not valid.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from threading import Lock
 from typing import Any, Final
 
 import jsonschema_rs
+import msgspec
 import orjson
 
 from common.errors import Fault, SchemaError
@@ -42,14 +44,14 @@ _ALL_FAULTS_UP_TO_LEVELS: Final = 4
 """Beyond it only the root is told to be wrong, where alternatives that hold themselves cannot be rewritten."""
 
 _MULTIPLIED: Final = "its references multiply one another: more than a million questions would be asked of one value"
+_packed: Final = msgspec.msgpack.Encoder().encode
+_HUGE_DOUBLE: Final = re.compile(rb"\xcb[\x7f\xff]").search
+_NO_FLOATS: Final = frozenset({str, int, bool, type(None)})
 _AS_A_WHOLE: Final = "does not satisfy the schema; which part of it is to blame cannot be told, look at the whole"
 _NO_RESOURCES: Final = "cannot be read with these resources: they must map URIs, as strings, to schemas"
 _NOT_JSON: Final = (
     "holds what JSON cannot carry (NaN, infinity, a lone surrogate, a non-string key, nesting beyond 250)"
 )
-
-
-_refuse_nan: Final = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
 
 class _Teller:
@@ -128,6 +130,31 @@ def _faults(validator: jsonschema_rs.Validator, instance: Json, all_of_them: boo
     return []
 
 
+def _may_hold_nan(instance: Json) -> bool:
+    """Return False where MessagePack, whose doubles are IEEE 754's, shows none of the largest exponents."""
+    try:
+        return _HUGE_DOUBLE(_packed(instance)) is not None
+    except (OverflowError, TypeError):
+        return True
+
+
+def _holds_nan(instance: Json) -> bool:
+    """Return whether NaN or an infinity stands in an instance: what subtracted from itself is not nothing."""
+    parts: list[Any] = [instance]
+    for part in parts:
+        kind = type(part)
+        if kind is dict:
+            parts += part.values()
+        elif kind is list:
+            parts += part
+        elif kind is float:
+            if part - part:
+                return True
+        elif kind not in _NO_FLOATS and isinstance(part, dict | list | tuple):
+            parts += part.values() if isinstance(part, dict) else part
+    return False
+
+
 def _nests_within(instance: Json, levels: int) -> bool:
     if not isinstance(instance, dict | list):
         return True
@@ -155,9 +182,9 @@ def check(
     compiled = compile_schema(schema, formats=formats, resources=resources)
     try:
         # The validator recurses without a guard of its own; the serialiser refuses deep nesting and non-JSON.
-        if b"null" in _dump(instance):
-            # orjson writes NaN so, too.
-            _refuse_nan(instance)
+        # orjson writes null for NaN.
+        if b"null" in _dump(instance) and _may_hold_nan(instance) and _holds_nan(instance):
+            return [_not_json(instance)]
         return compiled.check(instance)
     except (ValueError, TypeError, RecursionError):
         return [_not_json(instance)]
