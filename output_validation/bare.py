@@ -29,26 +29,40 @@ _PLAIN_OBJECT: Final = _ANNOTATIONS | {"type", "properties", "required", "additi
 _TAGGED: Final = re.compile(
     r"<(answer|final_answer|output|result|response|label|category)>([^<>]+)</\1>", re.IGNORECASE
 )
+_COUNTED: Final = re.compile(r"\b(?:score|rating|total|count|number)\b", re.IGNORECASE)
 _ASKED: Final = (
     r"(?:answer|result|output|response|label|category|class|classification|sentiment|verdict|decision|prediction|value"
-    r"|score|rating|total|count|number|type|status|priority|severity|language|intent|topic)"
+    r"|type|status|priority|severity|language|intent|topic|score|rating|total|count|number)"
 )
 _LEAD_IN: Final = re.compile(
-    rf"\#{{1,6}}[ \t]+(?:final )?{_ASKED}[ \t]*:?[ \t]*\n\s*"
+    rf"\#{{1,6}}[ \t]{{1,9}}(?:final )?{_ASKED}[ \t]{{0,9}}:?[ \t]{{0,9}}\n\s{{0,9}}"
     r"|[*_]{0,2}(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?(?:(?:final|correct|predicted|overall) )?"
-    rf"{_ASKED}(?:[*_]{{0,2}}[ \t]*[:=]|[ \t]+is[ \t]*:?)[*_]{{0,2}}\s*",
+    rf"{_ASKED}"
+    r"(?::[*_]{0,2}|[*_]{0,2}[ \t]{0,9}[:=]|[ \t]{1,9}is\b[ \t]{0,9}:?)\s{0,9}",
     re.IGNORECASE,
 )
 """What may lead to the word: what it is. Any other word may speak against it."""
 
-_PARAGRAPH_END: Final = re.compile(r"[ \t]*\n[ \t]*\n")
+_PARAGRAPH_END: Final = re.compile(r"\n[ \t]{0,9}\n")
 _LONGEST_REMARK: Final = 4_000
-_DOUBTS: Final = re.compile(
-    r"\b(?:however|but|although|sure|unsure|certain|uncertain|alternatively|could|might|may|maybe|perhaps|actually|wait|oops"
-    r"|sorry|correction|instead|wrong|incorrect|mistake|example|if|or|not)\b|n[\u2019']t\b",
+_EXPLAINS: Final = re.compile(
+    r"\s*[*_#> ]{0,6}(?:(?:reason(?:ing|s)?|explanation|rationale|justification|why|note)[*_]{0,2}:"
+    r"|(?:this|the) (?:text|review|message|e-?mail|customer|user|author|sentence|tone|tweet|comment|statement|ticket"
+    r"|post|passage|document|article|request|query|question|input) (?:is|has|was|asks|offers|expresses|describes"
+    r"|mentions|shows|contains|indicates|states|says|uses|reports|complains|praises|talks|speaks|conveys|wants|requests)\b)",
     re.IGNORECASE,
 )
-"""What an explanation has that may take back what it explains."""
+"""How an explanation begins."""
+
+_DOUBTS: Final = re.compile(
+    r"\?|[^\x00-\x7f\u2010-\u2027]|\b(?:i|i'm|me|my|we|however|but|although|though|yet|still|except|unless|despite"
+    r"|then|again|rather|(?:un)?sure|(?:un)?certain|unclear|ambiguous|mixed|alternatively|could|might|may|maybe|perhaps"
+    r"|probably|possibly|likely|low|guess|cannot|unable|empty|provided|missing|placeholder|todo|confidence|probability"
+    r"|actually|wait|oops|hmm|no|edit|sorry|correction|instead|reflection|wrong|incorrect|mistake|example|if|or|not"
+    r"|neither|depends|assuming|second|other|another|review \d|error)\b|n't\b",
+    re.IGNORECASE,
+)
+"""What an explanation has that may take back what it explains: all that is not plainly none, in plain English."""
 
 _FIRST_KEY: Final = re.compile(r'"([^"\\\n]{1,200})"[ \t]*:')
 
@@ -60,7 +74,7 @@ class _Word:
     place: Place
     span: Span
     is_quoted: bool
-    is_led_to: bool
+    lead_in: re.Match[str] | None
     remark: str
 
 
@@ -75,7 +89,7 @@ def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Pol
     place, span, is_quoted = found.place, found.span, found.is_quoted
     word = reading.spoken[span.start + is_quoted : span.end - is_quoted]
     value = None if is_quoted else _value(word)
-    if found.is_led_to and not (_is_limited(root) or isinstance(value, str)):
+    if found.lead_in is not None and not _fits(found.lead_in, value, root):
         return None
     if found.remark and not _is_harmless(found.remark, word, root):
         return None
@@ -148,10 +162,10 @@ def _lone_word(reading: Reading) -> _Word | None:
     """Return the only word of an answer, or of its first paragraph, without what is around it."""
     text = reading.spoken
     place, whole = _whole(reading)
-    lead_in = _LEAD_IN.match(text, whole.start, whole.end)
+    lead_in = _LEAD_IN.match(text, whole.start, min(whole.end, whole.start + _MAX_CHARS))
     start = lead_in.end() if lead_in else whole.start
-    paragraph = _PARAGRAPH_END.search(text, start, whole.end)
-    end = paragraph.start() if paragraph else whole.end
+    paragraph = _PARAGRAPH_END.search(text, start, min(whole.end, start + 2 * _MAX_CHARS))
+    end = _stripped(text, Span(start, paragraph.start())).end if paragraph else whole.end
     if not 0 < end - start <= _MAX_CHARS or "\n" in text[start:end]:
         return None
     remark = text[end : whole.end]
@@ -161,22 +175,36 @@ def _lone_word(reading: Reading) -> _Word | None:
     while start < end:
         word = text[start:end]
         if any(_is_between(word, opening, closing) for opening, closing in _QUOTES):
-            return _Word(place, Span(start, end), True, lead_in is not None, remark)
+            return _Word(place, Span(start, end), True, lead_in, remark)
         mark = next((mark for mark in _EMPHASIS if _is_between(word, mark, mark)), "")
         if not mark and word[-1] not in ".!":
-            return _Word(place, Span(start, end), False, lead_in is not None, remark)
+            return _Word(place, Span(start, end), False, lead_in, remark)
         start, end = start + len(mark), end - (len(mark) or 1)
     return None
+
+
+def _fits(lead_in: re.Match[str], value: Json, root: dict[str, Json]) -> bool:
+    """Return whether the word may be what words say it is."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (is_number or _COUNTED.search(lead_in.group()) is None) and (_is_limited(root) or isinstance(value, str))
 
 
 def _is_harmless(remark: str, word: str, root: dict[str, Json]) -> bool:
     """Return whether what follows one of some words explains it: it names none of the others and doubts nothing."""
     options = root.get("enum")
-    if not isinstance(options, list) or len(remark) > _LONGEST_REMARK or _DOUBTS.search(remark):
+    if not isinstance(options, list) or len(remark) > _LONGEST_REMARK:
+        return False
+    if _EXPLAINS.match(remark) is None or _DOUBTS.search(remark):
         return False
     others = [each for each in options if isinstance(each, str) and each.casefold() != word.strip('"').casefold()]
-    said = remark.casefold()
-    return len(others) == len(options) - 1 and not any(each.casefold() in said for each in others)
+    return len(others) == len(options) - 1 and not any(_is_named(each, remark) for each in others)
+
+
+def _is_named(option: str, remark: str) -> bool:
+    """Return whether a text names an option, or a word that begins as it does; single letters as they are written."""
+    if len(option) == 1:
+        return re.search(rf"\b{re.escape(option)}\b", remark) is not None
+    return re.search(rf"\b{re.escape(option[:5])}", remark, re.IGNORECASE) is not None
 
 
 def _whole(reading: Reading) -> tuple[Place, Span]:

@@ -54,7 +54,9 @@ _JSON_OPENING: Final = re.compile(
 _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
 """What stands behind a name in code: the ["n"] of data["n"]."""
 
-_QUOTED_BRACKET: Final = re.compile(r"""(?<=["'\u201c\u2018])[\[{]["'\u201d\u2019](?![\w$])""")
+_QUOTED_BRACKET: Final = re.compile(
+    r"""(?:(?<=")[\[{]"|(?<=')[\[{]'|(?<=\u201c)[\[{]\u201d|(?<=\u2018)[\[{]\u2019)(?![\w$@#"'])"""
+)
 """A bracket that is spoken of: start with "{" and end with "}"."""
 
 _NO_OPENERS: Final = (_SUBSCRIPT, _QUOTED_BRACKET)
@@ -278,6 +280,8 @@ class _Search:
         """Return the region that opens at ``start``, strict or mended, or why it cannot be read."""
         fence = self._fence_at(start)
         limit = fence.inner.end if fence else max(start + 1, self._end)
+        if self._begins_json_block(start) and _JSON_OPENING.match(self._text, start) is None:
+            return self._region(start, limit, fault=UnreadableError(start, "words in brackets"))
         if end is not None and end <= limit and _is_strict(self._text[start:end]):
             return self._region(start, end)
         limit = start + len(self._text[start:limit].rstrip())

@@ -97,7 +97,9 @@ def _objection(text: str, reading: Reading, chosen: Judged, tried: Sequence[Judg
             return "the words around the only value say that it is not the answer"
     if any(_in_a_list(text, a, b) for a, b in pairwise(tried) if a is chosen or b is chosen):
         return "another value stands beside it, as in a list"
-    if max(each.candidate.end for each in tried) == end and is_taken_back(reading.spoken, end):
+    if max(each.candidate.end for each in tried) == end and is_taken_back(
+        reading.spoken, end, is_list=_holds_list(chosen.value)
+    ):
         return "the words after the value say that it is wrong"
     return None
 
@@ -156,6 +158,11 @@ def _preferred(text: str, good: list[Judged], schema: CompiledSchema | None) -> 
 
 def _is_flat(value: Json) -> bool:
     return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+
+
+def _holds_list(value: Json) -> bool:
+    parts = value.values() if isinstance(value, dict) else (value,)
+    return any(isinstance(part, list) for part in parts)
 
 
 def _is_in_line(text: str, each: Judged) -> bool:

@@ -29,7 +29,10 @@ _WEAK_DECOY: Final = re.compile(
 )
 _DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
 _REJECTED: Final = re.compile(
-    r"`{0,3},? (?:is|was|would be) (?:wrong|incorrect|invalid)\b(?!.*\b(?:if|unless)\b)", re.IGNORECASE
+    r"`{0,3},? (?:(?:is|was|would be) (?:wrong|incorrect|invalid|not (?:the|my) (?:final )?answer)\b"
+    r"(?!.*\b(?:if|unless)\b)"
+    r"|\((?:example|wrong|incorrect)\)|(?:<-+|\u2190) ?(?:example|wrong|incorrect))",
+    re.IGNORECASE,
 )
 _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
@@ -41,31 +44,39 @@ _TAKEN_BACK: Final = re.compile(
     r"(?![^\n]{0,100}\b(?:if|unless|not(?! (?:right|correct|valid)\b))\b)[^\n]{0,100}"
     rf"\b(?:{_IS_WRONG}|let me (?:fix|correct|redo|revise)|should (?:be|have been) {_VALUE})"
     r"|scratch that|correction:(?! (?:none|no|not)\b)|no, wait[,.:!]|edit: [^\n]{0,60}\bshould be\b"
-    r"|(?:sorry|oops|wait)[,.!]? i meant\b"
+    rf"|(?:sorry|oops|wait)[,.!]? i meant\b|i meant {_VALUE}|let me try again\b"
     r"|on second thought\b(?![^\n]{0,80}\b(?:right|fine|correct|ok|okay|stands|good)\b)"
     rf"|actually,? (?:it|this|that)(?:[\u2019']s| is) {_VALUE}"
-    rf"|(?:actually|sorry|oops|my apologies)[,.:!]? the \w+ (?:is|was|should be) (?:{_VALUE}|(?-i:[A-Z]))"
-    rf"|note:? (?:that )?the \w+ should (?:actually )?be {_VALUE}"
-    rf"|(?:that|this|the (?:above|json above|(?:previous|above) (?:answer|json|value)))"
-    rf"(?: is|[\u2019']s| was) {_IS_WRONG}"
-    r"|(?:(?:that|this) (?:is|was)n[\u2019']t (?:right|correct|valid)|i made (?:a mistake|an error))\b"
-    r"|let me (?:fix|correct|redo|revise) (?:that|this|it)\b"
-    r"|here(?: is|[\u2019']s) the (?:corrected|fixed|revised) \w+"
-    r"|(?:please )?(?:ignore|disregard) the (?:json |answer |value )?above"
-    r"|this is (?:just|only) (?:a|an) (?:placeholder|example)"
-    r"|(?:please )?(?:fill in|replace) the (?:values|placeholders|fields)\b)",
+    r"|(?:actually|sorry|oops|update|my (?:apologies|mistake))[,.:!]? (?:the )?\w+ (?:is|was|should be) "
+    rf"(?:{_VALUE}|(?-i:[A-Z]))"
+    rf"|note:? (?:that )?the \w+ should actually be {_VALUE}"
+    rf"|the \w+ (?:is|was) {_IS_WRONG}[,;]? (?:and |it )+should"
+    r"|(?:that|this|the (?:above|(?:previous |above )?(?:answer|json|value|output|object)))"
+    rf"(?: (?:answer|json|value|output|object))?(?: is|[\u2019']s| was) (?:{_IS_WRONG}|incomplete\b)"
+    r"|(?:(?:that|this) (?:is|was|does|did)n[\u2019']t (?:look )?(?:right|correct|valid)"
+    r"|i made (?:a mistake|an error))\b(?!-)"
+    r"|let me (?:fix|correct|redo|revise) (?:that|this|it)(?! \w)"
+    r"|here(?: is|[\u2019']s) the (?:corrected|fixed|revised) (?:version|json|answer|output|result|object)\W*(?:\n|\Z)"
+    r"|(?:please )?(?:ignore|disregard) (?:the (?:json |answer |value )?above|this)\W*(?:\n|\Z)"
+    r"|this is (?:just |only )?(?:a placeholder|an example)\b|this is (?:just|only) (?:a|an) example"
+    r"|(?:these|the|all) values are (?:placeholders|made up|invented|examples)\b"
+    r"|(?:please )?(?:fill in|replace) the (?:values|placeholders|fields)\b(?! if))",
     re.IGNORECASE,
 )
 _ENTRIES: Final = r"(?:items?|entries|entry|rows?|records?|elements?|objects?|results?|ones?|few)"
+_LINE_END: Final = r"\W*(?:\n|\Z)"
 _GOES_ON: Final = re.compile(
     r"\s*,\s*(?:\.{3}|\u2026)\s*\Z"
-    r"|[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+"
-    r"(?:(?:and|plus|\+) ?(?:\d+|some|many|several) (?:more|others)\b\W*(?:\n|\Z)"
-    r"|(?:(?:list |output |rest |the rest is )?(?:truncated|omitted)|continues|continued)\b(?: for \w+)?\W*(?:\n|\Z)"
-    r"|(?:(?:and )?so (?:on|forth)\b|etc\b)"
-    rf"|(?:the )?(?:remaining|other)(?: \w+)? {_ENTRIES}"
-    r" (?:follow|would (?:be|follow)|are (?:similar|omitted|analogous))\b"
-    rf"|(?:only|just) (?:the )?first (?:\w+ )?{_ENTRIES} (?:are|is|were) (?:shown|listed|included|given)\b"
+    r"|[\s`~]*+(?:\.{3}|\u2026)\s*\Z"
+    r"|[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:note: )?(?:"
+    rf"(?:and |plus |\+ ?)?(?:\d+|some|many|several) (?:more|others)(?: {_ENTRIES})?"
+    rf"(?: (?:omitted|left out|not shown))?{_LINE_END}"
+    r"|(?:the )?(?:list|output|rest|array)?(?: (?:is|was|has been))? ?(?:truncated|omitted|abbreviated)"
+    rf"(?: (?:for|to|due to) [\w ]{{1,40}})?{_LINE_END}"
+    rf"|(?:continues|continued|etc){_LINE_END}|(?:and )?so (?:on|forth)(?: for [\w ]{{1,40}})?{_LINE_END}"
+    rf"|(?:the )?(?:remaining|other)(?: \w+)? {_ENTRIES} (?:follow the same|are omitted|(?:were |are )?omitted)\b"
+    rf"|(?:only|just) (?:the )?first (?:\w+ )?{_ENTRIES} (?:are|were) (?:shown|listed|included|given)\b"
+    rf"|i(?: have|[\u2019']ve)? only (?:included|listed|shown) the first\b|{_ENTRIES} \d+ (?:to|through|-) \d+ follow"
     r"|showing (?:only )?(?:the first )?(\d+) (?:out )?of (?!\1\b)\d+\b"
     r"|(?:would you like|do you want|shall i|should i)(?: me to)? continue\s*\?)",
     re.IGNORECASE,
@@ -84,7 +95,7 @@ _OUTPUT_BEHIND: Final = re.compile(r"[\s`]*+(?:output\b|\.(?:\s|\Z))", re.IGNORE
 _KEPT_ALONE: Final = re.compile(
     r"\b(?:template|draft|first attempt|first try|format is"
     r"|(?:following|as in|based on|as per|(?:format|schema|structure|style) (?:from|in|of|as in|shown in|given in))"
-    r" (?:the|your|that|this) (?:\w+ )?examples?)\b",
+    r" (?:the|your|that|this) (?:\w+ )?examples?(?=(?: format)?\s*(?::|\n|\Z)))\b",
     re.IGNORECASE,
 )
 """What a value may be called, or said to follow, that is the answer if there is no other."""
@@ -119,9 +130,9 @@ def is_correction(text: str, floor: int, start: int) -> bool:
     return _CORRECTION.search(text, max(floor, start - 2 * _CHARS_BEFORE), start) is not None
 
 
-def is_taken_back(text: str, end: int) -> bool:
-    """Return whether the words behind the last value begin by saying that it is wrong, or not all there is."""
-    return _TAKEN_BACK.match(text, end) is not None or _GOES_ON.match(text, end) is not None
+def is_taken_back(text: str, end: int, *, is_list: bool) -> bool:
+    """Return whether the words behind the last value begin by saying that it is wrong, or, of a list, a part."""
+    return _TAKEN_BACK.match(text, end) is not None or (is_list and _GOES_ON.match(text, end) is not None)
 
 
 def is_answered_elsewhere(text: str, start: int, end: int) -> bool:

@@ -72,8 +72,8 @@ def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, 
     if decoded is not None:
         inner = list(held_by(decoded[0], (Change(decoded[1], ""),), own, of_items))
     if isinstance(root, dict) and root.get("type") == "object" and not own:
-        # An entry of a map is none that wraps it.
-        inner = [each for each in inner if all(map(is_envelope, each[1]))]
+        # An entry of a map wraps it only if nothing else does, or all that does has the name of a wrapper.
+        inner = [each for each in inner if len(each[1]) == 1 or all(map(is_envelope, each[1]))]
     if wants_array:
         for content, changes in inner:
             decoded = read_scalar_as(content, _CONTAINERS) if isinstance(content, str) else None

@@ -71,7 +71,12 @@ _OF_SCHEMAS: Final = frozenset(
     {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties", "items", "description", "title"}
 )
 _TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-_CALL_NAMES: Final = ("name", "tool", "tool_name", "function", "action")
+_CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
+_FINAL_ACTION: Final = re.compile(
+    r"(?:final|answer|finish|respon[ds]e?|submit|output|return)\w*(?:[ _]\w+)?", re.IGNORECASE
+)
+"""What an agent calls the action that is its answer and no step on the way."""
+
 _ARGUMENTS: Final = frozenset({"arguments", "args", "parameters", "params", "input", "tool_input", "action_input"})
 """How the arguments of a tool call are called, beside its name."""
 
@@ -132,6 +137,8 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
     A member of the answer (``own``) is no wrapper of it: then the others were left out.
     """
     is_call = any(isinstance(value.get(key), str) for key in _CALL_NAMES)
+    action = value.get("action")
+    is_call = is_call or (isinstance(action, str) and _FINAL_ACTION.fullmatch(action) is not None)
     keys = [key for key in value if is_call and key in _ARGUMENTS]
     if not keys:
         is_call = False

@@ -16,7 +16,20 @@ from output_validation.judge import Judged
 
 _LOOK_BACK: Final = 400
 _KEY_AT_END: Final = re.compile(r"([^\W\d]\w*)[\"'`*]*\s*[:=][\s*]*\Z")
-_NO_MEMBER: Final = frozenset({"json", "answer", "output", "result", "response", "object"})
+_NO_MEMBER: Final = frozenset(
+    {"json", "answer", "output", "result", "results", "response", "object", "final", "corrected", "updated", "revised"}
+    | {
+        "correction",
+        "classification",
+        "label",
+        "analysis",
+        "prediction",
+        "extraction",
+        "summary",
+        "assistant",
+        "return",
+    }
+)
 _MAX_NAMES: Final = 50
 _DECOYS: Final = (Cue.DECOY, Cue.WEAK)
 _ERRORS: Final = ("error", "errors")
@@ -46,17 +59,24 @@ def doubt(
 
 
 def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | None) -> bool:
-    """Return whether a value is led to as one member of something whose other members stand before it, no JSON."""
+    """Return whether a value is led to as one member of something whose own members stand before it, no JSON.
+
+    If what stands there is what the value holds, it is only said twice.
+    """
     names = _member_names(schema.schema, schema.schema) if schema is not None else ()
     start = chosen.candidate.start
     line = text.rfind("\n", 0, start) + 1
     lead = _KEY_AT_END.search(text, max(line, start - _LOOK_BACK), start)
-    if not names or lead is None or lead[1].casefold() in _NO_MEMBER or chosen.candidate.place is not Place.PROSE:
+    if not names or lead is None or chosen.candidate.place is not Place.PROSE or not isinstance(chosen.value, dict):
         return False
     any_name = "|".join(map(re.escape, names))
-    member = re.compile(rf"(?:[(,{{]|\A)[\s>*\"'`-]*(?:{any_name})[\"'`*]*\s*[:=]", re.IGNORECASE)
+    member = re.compile(rf"(?:[(,]|\A)[\s>*\"'`-]*({any_name})[\"'`*]*\s*[:=][\s*\"'`]*([^\n,\"'`*)]*)", re.IGNORECASE)
     before = text[max(0, line - _LOOK_BACK) : max(line - 1, 0)].rpartition("\n")[2]
-    return member.match(before) is not None or (lead.start() > line and member.search(text[line:start]) is not None)
+    told = member.match(before) or member.search(text[max(line, start - _LOOK_BACK) : lead.start()])
+    if told is None or lead[1].casefold() in _NO_MEMBER:
+        return False
+    own = {key.casefold(): str(held).strip().casefold() for key, held in chosen.value.items()}
+    return own.get(told[1].casefold()) != told[2].strip().casefold()
 
 
 def _is_followed_by_the_answer(text: str, chosen: Judged, others: Sequence[Judged]) -> bool:

@@ -1,5 +1,6 @@
 """An answer bare of brackets is read where the schema asks for one of some words, or names all of its members."""
 
+import time
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ TEXT: dict[str, Any] = {"type": "string"}
         ("## Result\n\ntrue", BOOLEAN, True, ["prose-set-aside"]),
         ("Spam\n\nThe message offers a prize and asks for money.", LABEL, "spam", None),
         ("**Label:** spam\n\n**Explanation:** it has many links.", LABEL, "spam", None),
+        ("Therefore, the answer is **spam**", LABEL, "spam", None),
         ('label = "spam"', LABEL, "spam", ["prose-set-aside"]),
         ("spam", {"$ref": "#/$defs/label", "$defs": {"label": LABEL}}, "spam", ["value-quoted"]),
     ],
@@ -57,6 +59,12 @@ def test_a_word_is_all_there_is(text: str, schema: dict[str, Any], value: object
         ("[spam]", LABEL),
         ("Not the answer: spam", LABEL),
         ("Spam\n\nHowever, it has no links.", LABEL),
+        ("Spam\n\nThe text is empty.", LABEL),
+        ("Spam\n\nThis is my guess.", LABEL),
+        ("Spam\n\nThe second message is angry.", LABEL),
+        ("Spam\n\nAber sicher bin ich nicht.", LABEL),
+        ("Neutral\n\nThe review shows positivity.", {"enum": ["neutral", "positive"]}),
+        ("Score: spam", LABEL),
         ("Spam\n\nWait, it is no spam.", LABEL),
         ("Neutral\n\nThe tone is positive.", {"enum": ["neutral", "positive"]}),
         ("42\n\nThat is the sum.", INTEGER),
@@ -168,3 +176,11 @@ def test_a_tagged_word_is_the_word() -> None:
     assert extract("<label> spam </label>", LABEL).value == "spam"
     assert not extract("<wrong>spam</wrong>", LABEL).ok
     assert not extract("<label>spam</category>", LABEL).ok
+
+
+@pytest.mark.parametrize("text", ['"spam"{}x', "<answer>{}spam</answer>", "## Answer{}x", "Answer:{}x", "spam\n{}\nx"])
+def test_a_model_that_is_stuck_on_blanks_costs_no_more_than_its_length(text: str) -> None:
+    start = time.process_time()
+    extract(text.format(" " * 1_000_000), LABEL)
+
+    assert time.process_time() - start < 2

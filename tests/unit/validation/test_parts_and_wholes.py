@@ -42,10 +42,13 @@ PERSON: dict[str, Any] = {
         ("(1, [2])", MATRIX),
         # A bracket too many may close a list whose opening was lost
         ("[[1, 2], 3, 4]]", MATRIX),
-        # An entry of a map is no wrapper, and a schema no text
-        ('{"apples": {"a": 1}}', MAP),
+        # An entry of a map within a wrapper is no wrapper, a schema no text, and a step no answer
         ('{"result": {"x": {"a": 1}}}', MAP),
         ('{"type": "string"}', {"type": "string"}),
+        ('{"action": "search", "action_input": {"n": 1}}', ONE_NUMBER),
+        # Words in brackets
+        (fenced("[none]"), TEXTS),
+        (fenced("[string, string]"), TEXTS),
         # Strings that would swallow the beginning of a key, or what was left out
         ('{"name": "Al\n  "age": 3}', PERSON),
         ('{"name": "Al. "age": 3}', PERSON),
@@ -72,7 +75,10 @@ def test_a_part_is_not_the_whole(text: str, schema: dict[str, Any] | None) -> No
         ('Strip the leading "[" and return:\n{"n": 1}', ONE_NUMBER, {"n": 1}),
         ('{"tags": ["a","b"}, "why": "see {x}."}', None, {"tags": ["a", "b"], "why": "see {x}."}),
         ('{"result": {"a": 1}}', MAP, {"a": 1}),
-        ('{"action": "emit", "action_input": {"n": 1}}', ONE_NUMBER, {"n": 1}),
+        ('{"word_counts": {"a": 1}}', MAP, {"a": 1}),
+        ('{"action": "Final Answer", "action_input": {"n": 1}}', ONE_NUMBER, {"n": 1}),
+        ('\'{"@type": 1, "n": 1}\'', None, {"@type": 1, "n": 1}),
+        ('The list is \'["@al", "@bo"]\'.', TEXTS, ["@al", "@bo"]),
         (
             '{"type": "function", "function": {"name": "emit", "arguments": "{\\"a\\": \\"b\\"}"}}',
             TEXT_MAP,

@@ -36,6 +36,18 @@ TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
         "Here is the corrected version:",
         "My apologies, the name is Bo.",
         "Please fill in the values.",
+        "The age is wrong, it should be 4.",
+        "That JSON is incorrect.",
+        "This JSON is incomplete.",
+        "These values are placeholders.",
+        "This is a placeholder.",
+        "Update: the age is 4.",
+        "Oops, age is 4.",
+        "I meant 4.",
+        "My mistake, the age is 4.",
+        "Let me try again.",
+        "Ignore this.",
+        "This doesn't look right.",
     ],
 )
 def test_a_value_that_the_next_words_take_back_is_refused(words: str) -> None:
@@ -49,6 +61,13 @@ def test_a_value_that_the_next_words_take_back_is_refused(words: str) -> None:
         "Wait for the next message.",
         "Sorry for the delay.",
         "Note: the age is rounded.",
+        'Note: the name should be "Al" per the register.',
+        "I made an error-free extraction.",
+        "Here's the corrected sentence of your input: he is 3.",
+        "Let me correct that typo in your text, too.",
+        "Please replace the values if they change.",
+        "Please ignore the above warnings in the log.",
+        "The remaining entries follow the same pattern but were not asked for.",
         "Note: the name should be checked by a human.",
         "Let me know if the name should be longer.",
         "Let me explain that: the age is in line 3.",
@@ -72,6 +91,13 @@ def test_words_that_leave_a_value_standing(words: str) -> None:
         "The remaining 10 items follow the same pattern.",
         "Would you like me to continue?",
         "[continues]",
+        "...",
+        "(5 more items omitted)",
+        "Remaining items omitted.",
+        "I've only included the first two.",
+        "Items 3 to 9 follow.",
+        "Note: list truncated to 2 entries.",
+        "(output truncated due to length)",
     ],
 )
 def test_a_list_of_which_the_rest_was_left_out_is_refused(words: str) -> None:
@@ -80,7 +106,17 @@ def test_a_list_of_which_the_rest_was_left_out_is_refused(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["This is the only item.", "The remaining text holds none.", "Showing 1 of 1 items.", "Shall I explain?"]
+    "words",
+    [
+        "This is the only item.",
+        "The remaining text holds none.",
+        "Showing 1 of 1 items.",
+        "Shall I explain?",
+        "The other items are similar in price.",
+        "Just the first result is shown in the text.",
+        "So on the whole, one item.",
+        "Etc is not an item.",
+    ],
 )
 def test_a_list_that_is_all_there_is(words: str) -> None:
     assert extract(f"[{ITEM}]\n\n{words}", LIST).value == [AL]
@@ -103,6 +139,9 @@ def test_an_item_before_an_ellipsis_is_not_the_list() -> None:
         f'{{"name": null, "age": null}}\n\n(With a person it might be {VALUE})',
         f'An example is:\n{{"name": "Cy", "age": 3}}\nAlternatively:\n{VALUE}',
         f"An incorrect output would be: {VALUE}",
+        f"Following your example, a template would be: {VALUE}",
+        f"{VALUE} is not the answer.",
+        f"{VALUE} (example)",
     ],
 )
 def test_a_draft_or_an_example_is_not_taken_because_the_answer_cannot_be(text: str) -> None:
@@ -127,6 +166,8 @@ def test_a_faulty_final_answer_is_not_passed_over() -> None:
         f'Input: {{"name": "x", "age": 1}}\nOutput: {VALUE}',
         f"Here is what I found:\n\n- Name: Al\n- Age: 3\n\n{fenced(VALUE)}",
         f"Name: Al\nAge: 3\nJSON: {VALUE}",
+        f"Name: Al\nAge: 3\nEvaluation: {VALUE}",
+        f'{{"name": "Al", "age": 9}}\nCorrected: {VALUE}',
         f"```json\nHere's the result of it:\n{VALUE}\n```",
         f"```json\n以下是结果\uff1a\n{VALUE}\n```",
         f'<unused94>thought\nmaybe {{"name": "x", "age": 1}}<unused95>{VALUE}',
