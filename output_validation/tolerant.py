@@ -339,7 +339,7 @@ class _Reader:
         self._note(RepairKind.COMMENT_REMOVED, start, end)
         if leaves_out(comment):
             self._note(RepairKind.TAIL_LOST, start, end)
-        if takes_back(comment):
+        if takes_back(comment, self._text[max(start - len(comment) - 80, 0) : start]):
             raise UnreadableError(start, "a comment that takes a value back")
         if end >= self._limit and any(sign in comment for sign in "]}"):
             raise UnreadableError(start, "a comment that holds the end of the value")

@@ -19,18 +19,31 @@ _BEGINS_BY_LEAVING_OUT: Final = re.compile(
 )
 """What stands for values that were left out if a comment begins with it: "fees, tax etc." says what a value is."""
 
+_THIS_IS: Final = r"(?:(?:this|that|it) is |that's |it's )?"
+_OF_WHAT: Final = r"(?: value| data| text| number)?(?: only)?"
 _TAKES_BACK: Final = re.compile(
-    r"(?-i:FIXME|TODO|XXX)\b"
-    r"|(?:(?:this|it|actually|no),? )*+should (?:actually |really )?(?:be|have been) (?:[\"'\[{]"
-    r"|(?:[-+]?[0-9][0-9.,]*+|true|false|null)(?:\W*+\Z|[,;]| (?:not|but|instead|according)\b))"
-    r"|(?:(?:this|that|it) is |that's |it's )?(?:just |only |probably |likely )?(?:an? )?"
-    r"(?:placeholder|platzhalter|dummy|example|sample|wrong|incorrect|falsch|made[- ]up|invented|guess|guessed"
-    r"|not (?:right|correct|real|final|sure))(?: value| data| text| number)?(?: only)?"
-    r"(?:\W*+\Z|[,;:] | (?:for now|until)\b)"
-    r"|(?:replace|change) (?:this|me|it|with)\b|\u5360\u4f4d\u7b26?\Z",
+    r"(?-i:TODO|XXX)\W*+\Z"
+    r"|(?:(?-i:TODO|XXX)\W++)?(?:fixme\b|change[ _-]?me\b|(?:to be )?fill(?:ed)? in\b"
+    r"|(?:replace|change) (?:(?:this|it) )?with\b|replace (?:me\b|(?:this|it)\W*+\Z)"
+    rf"|{_THIS_IS}(?:just |only |probably |likely )?(?:an? )?"
+    r"(?:placeholder|platzhalter|dummy|fake|wrong|incorrect|falsch|made[- ]up|invented|not (?:right|correct|real))"
+    rf"{_OF_WHAT}(?:\W*+\Z|[,;:] | (?:for now|until)\b)"
+    rf"|{_THIS_IS}(?:just|only) an? (?:example|sample){_OF_WHAT}\W*+\Z"
+    r"|\u5360\u4f4d\u7b26?\Z)",
     re.IGNORECASE,
 )
-"""What says at the beginning of a comment that the value is not the one that is meant."""
+"""What says at the beginning of a comment that the value is not the one that is meant.
+
+That there is something to do, or to see as an example, is no such thing.
+"""
+
+_SHOULD_BE: Final = re.compile(
+    r"(?:(?-i:TODO|XXX)\W++)?(?:(?:this|it|actually|no),? )*+should (?:actually |really )?(?:be|have been) "
+    r"(?:(\"[^\"\n]*+\"|'[^'\n]*+')|[\"'\[{]"
+    r"|([-+]?[0-9]++(?:[.,][0-9]++)*+|true|false|null)(?:\W*+\Z|[,;]| (?:not|but|instead|according)\b))",
+    re.IGNORECASE,
+)
+"""What names another value. One group holds it if it is a text, the other if it is a number or a literal."""
 
 
 def leaves_out(comment: str) -> bool:
@@ -39,6 +52,16 @@ def leaves_out(comment: str) -> bool:
     return _LEAVES_OUT.search(said) is not None or _BEGINS_BY_LEAVING_OUT.match(said) is not None
 
 
-def takes_back(comment: str) -> bool:
-    """Return whether a comment says that the value beside it is wrong, or stands for another."""
-    return _TAKES_BACK.match(comment.strip(_MARKS)) is not None
+def takes_back(comment: str, before: str) -> bool:
+    """Return whether a comment says that the value is wrong, or stands for another; ``before`` is what precedes it."""
+    said = comment.strip(_MARKS)
+    if named := _SHOULD_BE.match(said):
+        return not _is_last(named[1] or named[2], before.rstrip(" \t,"))
+    return _TAKES_BACK.match(said) is not None
+
+
+def _is_last(value: str | None, line: str) -> bool:
+    """Return whether the value is what the line ends with, and not the end of a longer one."""
+    if value is None or not line.endswith(value):
+        return False
+    return line[: -len(value)].endswith((" ", "\t", ":", ",", "[", "\n"))

@@ -27,7 +27,8 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
         "// this should actually be 4, not 5",
         '# should have been "b"',
         "// replace with the total",
-        "// not sure",
+        *("// fixme", "// TODO: fill in", "// fill in later", "// fake", "# changeme", "/* dummy */", "// wrong: is 4"),
+        *("// incorrect", "// just an example", "// TODO replace it with the total", '// should be "1"'),
     ],
 )
 @pytest.mark.parametrize("text", ['["a" {}\n]', '["a", {}\n]', '{{"n": 1, {}\n}}', '{{\n{}\n"n": 1}}'])
@@ -45,6 +46,15 @@ def test_a_comment_that_speaks_against_the_value_is_heard(text: str, comment: st
         "todo list size",
         "number of items, should be between 1 and 5",
         "should be 1 to 5",
+        *("should be 1", "this should be 1, as said", "should be 1.", "should be 1, not 4"),
+        *(
+            "TODO: confirm spelling",
+            "example: Al",
+            "Example: see page 2",
+            "sample: Al from line 2",
+            "not sure",
+            "guess",
+        ),
         "placeholder text color",
         "example invoice",
         "sample size",
@@ -58,3 +68,23 @@ def test_a_comment_that_speaks_against_the_value_is_heard(text: str, comment: st
 )
 def test_a_comment_that_says_what_a_value_is_is_removed(comment: str) -> None:
     assert extract(f'{{"n": 1, // {comment}\n}}', _N).value == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 13, // should be 3\n "n": 1}',
+        '{"a": -3, // should be 3\n "n": 1}',
+        '{"a": 3, // should be "3"\n "n": 1}',
+        '{"a": "3", // should be 3\n "n": 1}',
+        '{"a": 3,\n// should be 3\n "n": 1}',
+        '{"a": /* should be 1 */ 1, "n": 1}',
+    ],
+)
+def test_a_comment_that_names_another_value_is_heard(text: str) -> None:
+    assert not extract(text, {"type": "object"}).ok
+
+
+def test_a_comment_that_repeats_the_value_takes_nothing_back() -> None:
+    assert extract('{"a": "x y", // should be "x y"\n "n": 1}', _N).value == {"a": "x y", "n": 1}
+    assert extract('{"a": true, // should be true\n "n": 1}', _N).value == {"a": True, "n": 1}
