@@ -21,6 +21,9 @@ _ENTITY: Final = re.compile(rf"&({'|'.join(_ENTITIES)});")
 _HALF_ESCAPED: Final = re.compile(r'(?<!\\)\\\\(?=")')
 """Two backslashes before a quote: as many as no string has that was escaped, but for an inner quote three are meant."""
 
+_QUOTES_ONLY: Final = re.compile(r'(?:[^\\]|\\{1,2}")*+')
+"""What was escaped in its quotes alone. Another backslash may be one that was not escaped: C:\\temp."""
+
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
 
@@ -43,7 +46,7 @@ def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
     if _HTML_OPENING.match(text, start):
         return _ENTITY.sub(lambda entity: _ENTITIES[entity[1]], text[start:end]), end
     plain = _unescaped(text[start:end])
-    if plain is None:
+    if plain is None and _QUOTES_ONLY.fullmatch(text, start, end):
         plain = _unescaped(_HALF_ESCAPED.sub(r"\\\\\\", text[start:end]))
     return (plain, end) if plain is not None else None
 

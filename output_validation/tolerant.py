@@ -42,6 +42,19 @@ _GOES_ON_IN: Final = {"}": re.compile(rf"\s*,\s*{KEY}"), "]": re.compile(r"\s*,\
 """What may stand behind a bracket that closes one container too few, by the kind of the one around it."""
 
 _BEHIND_SURPLUS: Final = re.compile(r"\s*(?:,\s*\{|\])")
+_BEHIND_BARE: Final = re.compile(r"(?<=[\w.@+-])[\"'`\u201c\u201e\u2018]")
+"""A quote directly behind a bare word or a number, as in Python's f"text" or in 5"."""
+
+_GROUP: Final = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")
+"""What follows digits in a number whose thousands are grouped."""
+
+_CURLED: Final = frozenset("\u201c\u201d\u201e")
+_LIKE_JOINT: Final = re.compile(r"\u201d\s*[,:]|,\s*\u201c")
+_CURLED_PAIRS: Final = re.compile(
+    r"(?:[^\u201c-\u201e]*+[\u201c\u201e][^\u201c-\u201e]*+[\u201c\u201d])*+[^\u201c-\u201e]*+"
+)
+"""A text whose curly quotes come in pairs, so that they are its own."""
+
 _VALUE_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
 _ITEM_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
 
@@ -75,6 +88,8 @@ class _Reader:
         self._values_left = MAX_VALUES
         self._comments_close = True
         self._maybe_otherwise: int | None = None
+        self._grouped = self._like_grouped = False
+        self._curled = self._like_curled = False
 
     def container(self, start: int, parents: str) -> tuple[Json, int]:
         """Read what opens at ``start``; ``parents`` are the brackets that opened before it, outermost first."""
@@ -114,6 +129,7 @@ class _Reader:
                 value, position = self._value(position, parents + "{", Role.MEMBER)
             else:
                 value, position = bare, position + len(bare)
+                self._grouped |= "," in bare
                 self._note(RepairKind.VALUE_QUOTED, position - len(bare), position)
             self._add(members, key, value, position)
 
@@ -139,6 +155,10 @@ class _Reader:
                 continue
             if items and not commas and (is_tuple or _ITEM_START.match(self._text, position) is None):
                 raise UnreadableError(position, "neither a comma nor the end of the array")
+            if items and not commas and (self._is_behind_word(position) or _BEHIND_BARE.match(self._text, position)):
+                raise UnreadableError(position, "a word and what stands behind it may be one text")
+            if commas and _GROUP.match(self._text, commas[0], self._limit):
+                self._like_grouped = True
             if len(commas) > (1 if items else 0):
                 raise UnreadableError(position, "an item of an array was left out")
             self._count_commas(commas, bool(items), position)
@@ -197,6 +217,10 @@ class _Reader:
         value, end = self.container(start, "")
         if self._maybe_otherwise is not None and self._peek(self._skip(end)) in ("}", "]"):
             raise UnreadableError(self._maybe_otherwise, "a bracket of the wrong kind, or one that is missing")
+        if self._grouped and self._like_grouped:
+            raise UnreadableError(start, "commas that separate items, or group the digits of a number")
+        if self._curled and self._like_curled:
+            raise UnreadableError(start, "curly quotes that end strings, or stand in one")
         return value, end
 
     def _lost(self, position: int, value: Json) -> int:
@@ -271,6 +295,9 @@ class _Reader:
         read = read_text(self._text, position, self._limit, role)
         for repair in read.repairs:
             self._keep(repair)
+        self._curled |= self._text[position] in _CURLED or (not read.cut and self._text[read.end - 1] in _CURLED)
+        if _LIKE_JOINT.search(read.value) and not _CURLED_PAIRS.fullmatch(read.value):
+            self._like_curled = True
         return read
 
     def _add(self, members: dict[str, Json], key: str, value: Json, position: int) -> None:

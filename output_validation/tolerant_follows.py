@@ -24,9 +24,9 @@ class Role(IntEnum):
     TUPLE_ITEM = 3
 
 
-_GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
+GAP: Final = r"[\s\x00-\x1f\x7f\xa0\u200b-\u200f\u2060\ufeff]*"
 LITERAL: Final = r"(?:true|false|null|True|False|None)\b"
-_COLON: Final = rf"{_GAP}(?:/\*[^*\"']{{0,200}}\*/{_GAP}|//[^\"'\n]{{0,200}}\n{_GAP})?(?:[:\uff1a]|=>?)"
+_COLON: Final = rf"{GAP}(?:/\*[^*\"']{{0,200}}\*/{GAP}|//[^\"'\n]{{0,200}}\n{GAP})?(?:[:\uff1a]|=>?)"
 KEY: Final = (
     r"""(?:(?:[uU]?(?:"(?:[^"\\\n]|\\.){0,2000}"|'(?:[^'\\\n]|\\.){0,2000}')"""
     r"""|`(?:[^`\\\n]|\\.){0,2000}`|\u201c[^\u201d\\\n]{0,2000}\u201d|\u201e[^\u201c\u201d\\\n]{0,2000}[\u201c\u201d]"""
@@ -37,42 +37,42 @@ KEY: Final = (
 )
 """A key with its colon, in quotes of any kind or in none."""
 
-COMMENT: Final = re.compile(rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?://|/\*|#)")
+COMMENT: Final = re.compile(rf"{GAP}(?:[,;\uff0c\uff1b]{GAP})?(?://|/\*|#)")
 _AFTER_KEY: Final = re.compile(_COLON)
 _AFTER_MEMBER: Final = re.compile(
-    rf"{_GAP}(?:\}}|\]|\Z|,{_GAP}(?:{KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{_GAP}(?:{KEY}|\Z)|;\s*\n\s*\}})"
+    rf"{GAP}(?:\}}|\]|\Z|,{GAP}(?:{KEY}|[}}\],]|\Z)|[;\uff0c\uff1b]{GAP}(?:{KEY}|\Z)|;\s*\n\s*\}})"
 )
 _AFTER_ITEM: Final = re.compile(
-    rf"""{_GAP}(?:\]|\Z|,{_GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[uU]["']|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
-    rf"""|\uff0c{_GAP}(?:["'`\u201c\u2018\[{{0-9-]|{LITERAL}))"""
+    rf"""{GAP}(?:\]|\Z|,{GAP}(?:["'`\u201c\u201e\u2018\[\]{{}},.+-]|[uU]["']|[0-9]|\Z|(?:true|false|null|True|False|None|NaN)\b)"""
+    rf"""|\uff0c{GAP}(?:["'`\u201c\u2018\[{{0-9-]|{LITERAL}))"""
 )
-_AFTER_TUPLE_ITEM: Final = re.compile(rf"""{_GAP}(?:\)|\Z|,{_GAP}(?:["'`({{\[)+-]|[uU]["']|[0-9]|\Z|{LITERAL}))""")
+_AFTER_TUPLE_ITEM: Final = re.compile(rf"""{GAP}(?:\)|\Z|,{GAP}(?:["'`({{\[)+-]|[uU]["']|[0-9]|\Z|{LITERAL}))""")
 _AFTER: Final = (_AFTER_KEY, _AFTER_MEMBER, _AFTER_ITEM, _AFTER_TUPLE_ITEM)
 _COMMENT_AFTER: Final = {
     opener: re.compile(
-        rf"{_GAP}(?:[,;\uff0c\uff1b]{_GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)"
+        rf"{GAP}(?:[,;\uff0c\uff1b]{GAP})?(?:(?://|\#)[^{closers}\n]*(?:\n|\Z)|/\*(?:[^*{closers}]|\*(?!/))*+\*/)"
     )
     for opener, closers in CLOSERS.items()
 }
 """A comment behind a string: none of the string's own quotes stands in it, else it may be a part of the string."""
 
 _QUOTING_COMMENT: Final = re.compile(
-    rf"{_GAP}[,;\uff0c\uff1b]{_GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
-    rf"(?:\n{_GAP}(?:{KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{_GAP}[}}\]\"])"
+    rf"{GAP}[,;\uff0c\uff1b]{GAP}(?://|\#)[^\"\n]{{0,200}}(?:\"[^\"\n]{{0,200}}\"[^\"\n]{{0,200}}){{1,5}}"
+    rf"(?:\n{GAP}(?:{KEY}|\"(?:[^\"\\\n]|\\.){{0,200}}\"\s*[,\]])|(?<![\"\s,])\n{GAP}[}}\]\"])"
 )
 """One that does have quotes, in pairs, between a comma and what may follow it on the next line."""
 
 _MISSING_COMMA: Final = re.compile(rf"\s+(?:{KEY})|(?:{KEY})")
 _OTHER_KEY: Final = re.compile(
-    rf"""{_GAP}[,\uff0c]{_GAP}(?:[^\W\d_][\w$-]{{0,80}}\s*[:\uff1a]\s*[^\W\d_]"""
+    rf"""{GAP}[,\uff0c]{GAP}(?:[^\W\d_][\w$-]{{0,80}}\s*[:\uff1a]\s*[^\W\d_]"""
     r"""|(?:[^\W\d_][\w$-]{0,80}|[0-9]{1,9})\s*[:\uff1a]\s*["'\u201c\u201e\[{0-9-])"""
 )
 """A key that is a number or begins with a letter of another alphabet: what stands there may also be a clause."""
 
 _AFTER_CURLED: Final = {
-    Role.KEY: re.compile(rf"{_GAP}[:\uff1a]"),
-    Role.MEMBER: re.compile(rf"{_GAP}(?:\}}|,{_GAP}(?:\}}|{KEY}))"),
-    Role.ITEM: re.compile(rf"{_GAP}(?:\]|,{_GAP}(?:[\]\"\[{{0-9-]|{LITERAL}))"),
+    Role.KEY: re.compile(rf"{GAP}[:\uff1a]"),
+    Role.MEMBER: re.compile(rf"{GAP}(?:\}}|,{GAP}(?:\}}|{KEY}))"),
+    Role.ITEM: re.compile(rf"{GAP}(?:\]|,{GAP}(?:[\]\"\[{{0-9-]|{LITERAL}))"),
     Role.TUPLE_ITEM: re.compile(r"(?!)"),
 }
 _MISSING_ITEM_COMMA: Final = re.compile(r"""\s*["']""")

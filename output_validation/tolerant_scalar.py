@@ -16,7 +16,7 @@ _ODD_NUMBER: Final = re.compile(
 )
 _HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]{1,16}")
 _WORD: Final = re.compile(r"[^\W\d][\w.@+-]*|[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_COMMENT: Final = re.compile(r"[ \t]*(?:#|//)")
+_NUMBER_SIGN: Final = re.compile(r"[ \t]*#")
 _DATE_TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?(?=\s*[,}\]])"
 )
@@ -34,7 +34,10 @@ _WORDED_OTHERWISE: Final[dict[str, bool | None]] = {
 }
 _NOT_A_NUMBER: Final = frozenset({"NaN", "nan", "NAN", "-NaN"})
 _INFINITE: Final = re.compile(r"[+-]?(?:Infinity|inf|Inf|INFINITY)\Z")
-_PLACEHOLDERS: Final = re.compile(r"\.{2,}|…|N/?A\Z|undefined_.*", re.IGNORECASE)
+_PLACEHOLDERS: Final = re.compile(
+    r"\.{2,}|…|undefined_|(?:n/?a|string|number|integer|boolean|placeholder|omitted|truncated)\Z", re.IGNORECASE
+)
+"""What stands for a value that is not there: signs, the name of a type, or of a gap."""
 
 
 def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | None]:
@@ -62,8 +65,8 @@ def read_scalar(text: str, start: int, limit: int) -> tuple[Json, int, Repair | 
         plain = word.lstrip("+").replace("_", "").removesuffix(".")
         is_float = any(sign in plain for sign in ".eE")
         return _number(plain, is_float, start), end, Repair(RepairKind.NUMBER_MENDED, start, end)
-    # A comment behind a word may be a part of it: issue #12.
-    if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word) and not _COMMENT.match(text, end, limit):
+    # What seems a comment behind a word may be a part of it: issue #12.
+    if _WORD.fullmatch(word) and not _PLACEHOLDERS.match(word) and not _NUMBER_SIGN.match(text, end, limit):
         return word, end, Repair(RepairKind.VALUE_QUOTED, start, end)
     raise UnreadableError(start, "neither a JSON value nor a word")
 

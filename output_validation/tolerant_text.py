@@ -10,7 +10,16 @@ from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-define
 from typing import Final
 
 from output_validation.extraction import Repair, RepairKind
-from output_validation.tolerant_follows import CLOSERS, COMMENT, LITERAL, Role, follows, may_follow, may_follow_curled
+from output_validation.tolerant_follows import (
+    CLOSERS,
+    COMMENT,
+    GAP,
+    LITERAL,
+    Role,
+    follows,
+    may_follow,
+    may_follow_curled,
+)
 
 MAX_MENDS: Final = 500
 """A string that needs more than this is no string with faults; raw line breaks and tabs are not counted."""
@@ -38,7 +47,8 @@ class TextRead:
 
 _QUOTE: Final = """["'`\u201c\u201d\u2018\u2019]"""
 _LOOKS_LIKE_MEMBER: Final = re.compile(
-    rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)|\s*[,;+\uff0c\uff1b]\s*(?:{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
+    rf"{_QUOTE}(?:[\w $-]{{1,60}}{_QUOTE}\s*:|\s*(?::|=>)"
+    rf"|\s*[,;+\uff0c\uff1b]\s*(?:[bfruBFRU]{{0,2}}{_QUOTE}|\n|[\w$-]{{1,60}}\s*=>))"
 )
 _JOINT: Final = re.compile(
     r"[\w.!?)\]}%\u2026][\"'`\u201d\u2019](?:[^\w\"'`\\]|\\[nrt,]){1,20}[\"'`\u201c\u2018][^\W_]"
@@ -65,7 +75,15 @@ _HEX4: Final = re.compile(r"[0-9a-fA-F]{4}")
 _BROKEN_UNICODE: Final = re.compile(r"u(?:\{|[0-9a-fA-F]{2,3})")
 _HEX8: Final = re.compile(r"0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5}")
 _HEX2: Final = re.compile(r"[0-9a-fA-F]{2}")
-_STOPS: Final = {opener: re.compile(rf"[{re.escape(closers)}\u201d\\\0]") for opener, closers in CLOSERS.items()}
+_NOTHING: Final = {opener: rf"[^{re.escape(closers)}\u201d\\\0]*+" for opener, closers in CLOSERS.items()}
+_PLAIN: Final = {
+    opener: re.compile(
+        nothing if "\u201d" in CLOSERS[opener] else rf"{nothing}(?:\u201d(?!{GAP}[,:\uff1a\]}}]){nothing})*+"
+    )
+    for opener, nothing in _NOTHING.items()
+}
+"""What needs no second look in a string. A curly quote needs one if it has behind it what a string's end has."""
+
 _CONTROL: Final = re.compile(r"[\x01-\x1f]")
 _UP_TO_LAST_CONTROL: Final = re.compile(r".*[\x01-\x1f]", re.DOTALL)
 _CURLED_OPENER: Final = re.compile(r"[\u201c\u201e]")
@@ -151,12 +169,12 @@ class _Mender:
 
     def read(self) -> TextRead:
         position = self._start + 1
-        stops = _STOPS[self._opener]
+        plain = _PLAIN[self._opener]
         while True:
-            stop = stops.search(self._text, position, self._limit)
-            if stop is None:
+            found = plain.match(self._text, position, self._limit)
+            at = found.end() if found else position
+            if at >= self._limit:
                 return self._cut(position)
-            at = stop.start()
             self._take(position, at)
             mark = self._text[at]
             if mark == "\\":
@@ -171,7 +189,7 @@ class _Mender:
                 if self._is_closed_by_curled(at):
                     self._note(RepairKind.QUOTES_REPLACED, at, at + 1)
                     # One before it may have ended a string, too.
-                    self._guessed = self._guessed or "\u201d" in self._parts
+                    self._guessed = self._guessed or any("\u201d" in part for part in self._parts)
                     return self._done(at + 1)
                 # Behind it stands what a string's end has, so it may be one.
                 self._guessed = self._guessed or (

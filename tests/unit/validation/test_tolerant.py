@@ -249,6 +249,54 @@ def test_a_curly_quote_closes_nothing_where_it_may_be_a_part_of_the_text() -> No
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '{"tags": ["yes”, “no", "c"], "s”: "x"}',
+        '{"s”: "x", "tags": ["a”, “b”, “c"], "n”: 1}',
+        '{"a”: 1, “b": 2, "c”: 3}',
+        '["a”, “b", "c”]',
+        '[“a”, "b” , “c", “d”]',
+    ],
+)
+def test_what_would_hold_the_end_of_another_string_is_refused_where_curly_quotes_end_strings(text: str) -> None:
+    assert not extract(text, None).ok
+
+
+def test_curly_quotes_in_pairs_are_the_texts_own_where_others_end_strings() -> None:
+    assert extract('{"s”: "say “a”, “b”: c", "n": 1}', _BOTH).value == {"s": "say “a”, “b”: c", "n": 1}
+    assert extract('{“n”: 1, “s”: "“a”, b"}', _BOTH).value == {"n": 1, "s": "“a”, b"}
+
+
+def test_eight_megabytes_of_curly_quotes_in_a_string_without_end_are_refused() -> None:
+    assert not extract('{"s": "' + "a” " * 2_000_000, {"type": "object"}).ok
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        *('f"a", "b"', 'b"a"', 'R"a", R"b"', 'a"b", "c"', '"x", f"{y}", "z"', '"x", rb"y", "z"', "f'a'", '5", 6"'),
+        *('1"a"', 'true"a"', 'so-called "x", "y"', "range [1]", "apple 2"),
+    ],
+)
+@pytest.mark.parametrize("text", ["[%s]", '{"tags": [%s], "n": 1}'])
+def test_no_comma_is_added_behind_a_word_on_its_line(text: str, items: str) -> None:
+    assert not extract(text % items, {"type": ["array", "object"]}).ok
+
+
+def test_a_comma_is_added_behind_a_word_at_the_end_of_a_line() -> None:
+    assert extract('{"tags": [a\n"b"\n]}', {"type": "object"}).value == {"tags": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "word", ["string", "Number", "integer", "BOOLEAN", "placeholder", "omitted", "truncated", "n/a"]
+)
+@pytest.mark.parametrize("text", ['{"s": %s, "n": 1}', '{"tags": [%s, "a"]}', "{s: %s}"])
+def test_a_word_that_names_a_type_or_a_gap_is_no_text(text: str, word: str) -> None:
+    assert not extract(text % word, {"type": "object"}).ok
+    assert extract(text % f"{word.replace('/', '')}s", {"type": "object"}).ok
+
+
+@pytest.mark.parametrize(
     "text", ['{"n" /* one */ : 1, "s": "a"}', '{"s": "a", "n" /* one */: 1}', '{"n" // one\n : 1, "s" : "a"}']
 )
 def test_a_comment_may_stand_before_a_colon(text: str) -> None:
@@ -288,7 +336,7 @@ def test_clauses_and_other_prefixes_are_not_read(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "s"),
-    [(r'{\"s\": \"a \\"b\\"\", \"n\": 1}', 'a "b"'), (r'{\"n\": 1, \"s\": \"\\"b\\" c\\\\\"}', '"b" c\\')],
+    [(r'{\"s\": \"a \\"b\\"\", \"n\": 1}', 'a "b"'), (r'{\"n\": 1, \"s\": \"\\"b\\" c/\"}', '"b" c/')],
 )
 def test_inner_quotes_may_be_escaped_half_in_an_escaped_object(text: str, s: str) -> None:
     extraction = extract(text, _BOTH)
@@ -300,6 +348,14 @@ def test_inner_quotes_may_be_escaped_half_in_an_escaped_object(text: str, s: str
 @pytest.mark.parametrize("text", [r'{\"n\": 1, \"s\": \"C:\\"}', r'{\"s\": \"C:\\", \"n\": 1}'])
 def test_a_backslash_that_ends_a_string_is_no_half_of_an_inner_quotes_escape(text: str) -> None:
     assert not extract(text, _BOTH).ok
+
+
+@pytest.mark.parametrize(
+    "inner", ["C:\\\\temp", "\\\\frac", "\\\\bword\\\\b", "\\\\\\\\srv\\\\x", "a\\n", "\\\\\\\\", '\\\\\\"c\\\\\\"']
+)
+def test_where_only_quotes_were_escaped_another_backslash_may_be_the_texts(inner: str) -> None:
+    assert not extract(rf'{{\"n\": 1, \"s\": \"\\"b\\" {inner}\"}}', _BOTH).ok
+    assert not extract(rf'{{\"n\": 1, \"part\": [{{\"s\": \"\\"b\\" {inner}\", \"n\": 1}}]}}', _BOTH).ok
 
 
 def test_quotes_within_backticks_are_no_part_of_a_key_and_in_doubt_in_a_value() -> None:

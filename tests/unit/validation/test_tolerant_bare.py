@@ -17,15 +17,20 @@ def _of(kind: str) -> dict[str, Any]:
     "value",
     [
         "New York",
-        "Johnson & Johnson Inc.",
         "St. Johns",
-        "iPhone 15 Pro",
-        "\u5317\u4eac \u4e0a\u6d77",
+        "Mary-Jane",
+        "Élan Vital",
+        "AT&T Inc.",
+        "J.R.R. Tolkien",
+        "Rio de Janeiro",
+        "Frankfurt am Main",
+        "Ludwig van Beethoven",
+        "Mohammed bin Salman",
+        "\u5317\u4eac",
         "https://a.b/c?d=1&e=%20",
         "http://localhost:8080",
         "1.1.1",
         "10.0.0.1",
-        "10-20",
         "555-0100-200",
         "10:30",
         "2026-01-05 10:30:00",
@@ -72,6 +77,19 @@ def test_a_text_without_quotes_is_read(text: str, value: str) -> None:
         "10:3",
         "urn:x",
         "and/or so",
+        "1-2",
+        "10-20",
+        # What stands for a value
+        *("your city here", "city name", "see below", "to be determined", "same as above", "no value", "not set"),
+        *("Your City", "City Name", "See Below", "To Be Determined", "TO BE DETERMINED", "No Value", "TBD Later"),
+        *("Insert City", "Enter City", "Same As Above", "Unknown City", "Value Here", "DATE of BIRTH", "List of Texts"),
+        # More than one value
+        *("New York n 1", "Paris and n is 1", "New York tags Berlin", "red and blue", "Red and Blue", "Red And Blue"),
+        *("Johnson & Johnson", "\u5317\u4eac \u4e0a\u6d77"),
+        # Code
+        *("x if y", "i.city for i in x", "x is y", "city not in db", "let x"),
+        # Names in part
+        *("iPhone 15 Pro", "van Gogh", "the City", "Rio de", "New york"),
     ],
 )
 @pytest.mark.parametrize("text", ['{"a": %s}', '{"a": %s, "b": 1}'])
@@ -110,6 +128,20 @@ def test_commas_between_thousands_are_read_where_they_are_certain(text: str, val
 @pytest.mark.parametrize("text", ['{"a": %s}', '{"a": %s, "b": 1}'])
 def test_other_commas_between_digits_are_refused(text: str, value: str) -> None:
     assert not extract(text % value, _of("number")).ok
+
+
+@pytest.mark.parametrize("text", ['{"a": %s, "b": %s}', '{"b": %s, "a": %s}'])
+@pytest.mark.parametrize("items", ["[1,234.5, 3]", "[[1,234]]", '{"c": [0, 1,234, 5]}', "(1,234)"])
+def test_commas_in_an_array_are_in_doubt_where_others_group_digits(text: str, items: str) -> None:
+    order = ("1,234.5", items) if text.startswith('{"a"') else (items, "1,234.5")
+
+    assert not extract(text % order, _OPEN).ok
+    assert extract(text % tuple(each.replace(",234.5", "") for each in order), _OPEN).ok
+
+
+@pytest.mark.parametrize("items", ["[1, 234]", "[1,2345]", "[1,23]", '["1,234"]'])
+def test_commas_in_an_array_that_group_no_digits_separate_items(items: str) -> None:
+    assert extract(f'{{"a": 1,234.5, "b": {items}}}', _OPEN).ok
 
 
 def test_commas_in_arrays_separate_items() -> None:
