@@ -21,6 +21,10 @@ ISOLATION_POINTS = {
 }
 IGNORING = re.compile(r"#\s*(noqa|type:\s*ignore)")
 ARGUED = re.compile(r"#\s*(noqa:\s*[A-Z0-9, ]+|type:\s*ignore\[[a-z-]+\])\W+\w")
+SPEAK_OF_MARKS = {
+    "output_validation/tolerant_comment.py": "what comments in a model's answer take back",
+    "tests/unit/validation/test_tolerant_comment.py": "the same",
+}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError|pragma: no cover")
 
 
@@ -52,7 +56,7 @@ def test_nothing_is_left_unfinished() -> None:
     found = [
         f"{module.name}:{number}: {line.strip()}"
         for module in all_modules(*EVERYTHING)
-        if module.name != this
+        if module.name != this and module.name not in SPEAK_OF_MARKS
         for number, line in enumerate(module.text.splitlines(), 1)
         if UNFINISHED.search(line)
     ]
