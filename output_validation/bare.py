@@ -46,11 +46,7 @@ _LEAD_IN: Final = re.compile(
 _PARAGRAPH_END: Final = re.compile(r"\n[ \t]{0,9}\n")
 _LONGEST_REMARK: Final = 4_000
 _EXPLAINS: Final = re.compile(
-    r"\s*[*_#> ]{0,6}(?:(?:reason(?:ing|s)?|explanation|rationale|justification|why|note)[*_]{0,2}:"
-    r"|(?:this|the) (?:text|review|message|e-?mail|customer|user|author|sentence|tone|tweet|comment|statement|ticket"
-    r"|post|passage|document|article|request|query|question|input) (?:is|has|was|asks|offers|expresses|describes"
-    r"|mentions|shows|contains|indicates|states|says|uses|reports|complains|praises|talks|speaks|conveys|wants|requests)\b)",
-    re.IGNORECASE,
+    r"\s*[*_#> ]{0,6}(?:reason(?:ing|s)?|explanation|rationale|justification)[*_]{0,2}:", re.IGNORECASE
 )
 """How an explanation begins."""
 

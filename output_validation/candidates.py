@@ -14,6 +14,7 @@ from typing import Final
 
 import orjson
 
+from output_validation.citations import is_citation, names_source
 from output_validation.escaped import is_escaped, unescape
 from output_validation.extraction import Place, Repair, RepairKind
 from output_validation.thoughts import thoughts as find_thoughts
@@ -28,15 +29,6 @@ MAX_PROSE_BRACKETS: Final = 20_000
 _WORK_PER_CHAR: Final = 3
 _WORK_AT_LEAST: Final = 100_000
 
-CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
-_NOTHING_BEHIND: Final = re.compile(r"[ \t]*[\]}),;.]*[ \t]*(?:\n|\Z)")
-_LEADS_TO_VALUE: Final = re.compile(
-    r"(?:[:=>(]|\b(?:is|are|be|was|answer|result|output|value|list|array|return|returning|json))\W*\Z", re.IGNORECASE
-)
-_LEADS_TO_SOURCE: Final = re.compile(
-    r"\b(?:sources?|references?|refs?|citations?|footnotes?|see|cf|according to|per)\b\W*\Z", re.IGNORECASE
-)
-_SAYS_NONE: Final = re.compile(r"\b(?:no|not|none|nothing|cannot)\b|n[\u2019']t\b", re.IGNORECASE)
 _LOOK_BACK: Final = 200
 _STREAM_END: Final = re.compile(r"\n\s*data:\s*\[DONE\]\s*\Z")
 """How an event stream of chat completions ends."""
@@ -48,7 +40,7 @@ _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
 _JSON_OPENING: Final = re.compile(
-    r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}\s*(?::|=>))"""
+    r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}"?\s*(?::|=>))"""
     r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:[uU]?["'`\u201c\u201e\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\b)"""
 )
 _SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
@@ -147,27 +139,12 @@ def read(text: str, max_depth: int) -> Reading:
     return Reading(thoughts, fences, tuple(regions), not search.gave_up and len(fences) <= MAX_FENCES, masked)
 
 
-def is_citation(text: str, start: int, end: int) -> bool:
-    """Return whether a part is a [1] or [2, 3] that stands among words which do not lead to it."""
-    if CITATION.fullmatch(text, start, end) is None:
-        return False
-    before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
-    if not before.strip():
-        return _NOTHING_BEHIND.match(text, end) is None
-    return _LEADS_TO_SOURCE.search(before) is not None or _LEADS_TO_VALUE.search(before) is None
-
-
 def _is_citation(text: str, region: Region) -> bool:
     return not region.in_fence and is_citation(text, region.span.start, region.span.end)
 
 
 def _is_remark(text: str, region: Region) -> bool:
-    """Return whether a region is a lone [1] in a sentence that names it as a source, or says that there is nothing."""
-    start, end = region.span.start, region.span.end
-    if not _is_citation(text, region) or not text[start + 1 : end - 1].isdecimal():
-        return False
-    before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
-    return _LEADS_TO_SOURCE.search(before) is not None or _SAYS_NONE.search(before) is not None
+    return _is_citation(text, region) and names_source(text, region.span.start, region.span.end)
 
 
 def _lone_scalar(text: str, thoughts: tuple[Span, ...]) -> Region | None:
@@ -291,13 +268,18 @@ class _Search:
                 sealed = fence is not None and fence.closed
                 mended = read_tolerantly(self._original, start, limit, max_depth=self._max_depth, sealed=sealed)
         except UnreadableError as fault:
-            # The end of a comment that is never closed was looked for in all of the text.
-            is_comment = self._original.startswith("/*", fault.offset)
-            self._work_left -= max((limit if is_comment else fault.offset) - start, 0)
+            self._work_left -= max(self._looked_at(fault.offset, limit) - start, 0)
             until = min(end, limit) if end is not None else limit
             return self._region(start, max(until, start + 1), fault=fault)
         self._work_left -= mended.end - start
         return self._region(start, mended.end, mended)
+
+    def _looked_at(self, offset: int, limit: int) -> int:
+        """Return how far was read where a fault stands: of a comment, to its end, or to that of the text."""
+        if self._original.startswith("/*", offset):
+            return limit
+        line_end = self._original.find("\n", offset, limit)
+        return limit if line_end < 0 and self._original.startswith(("//", "#"), offset) else max(offset, line_end)
 
     def _unescaped(self, start: int, limit: int) -> Mended | None:
         """Return what an escaped region holds; all that was mended in it is said to be its whole."""

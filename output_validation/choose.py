@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Final
 
 from common.schema import CompiledSchema, Json, Violation, dump_json
-from output_validation.candidates import Reading, Span, is_citation
+from output_validation.candidates import Reading, Span
+from output_validation.citations import is_citation
 from output_validation.cues import is_answered_elsewhere, is_disowned, is_taken_back, pick
 from output_validation.extraction import (
     Candidate,

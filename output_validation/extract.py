@@ -182,11 +182,18 @@ def _all_judged(text: str, regions: Sequence[Region], schema: CompiledSchema | N
         judged = _judged(text, region, schema, policy, is_first=not tried)
         end = tried[-1].candidate.end if tried else 0
         is_open = bool(tried) and (not tried[-1].readable or _was_closed(tried[-1]))
-        continues = is_open and _CONTINUES.fullmatch(text, end, region.span.start)
+        continues = is_open and _continues(text, end, region.span)
         if continues or _is_later_item(text, max(end, region.span.start - 80), region.span.start):
             judged = _as_fragment(judged)
         tried.append(judged)
     return tried
+
+
+def _continues(text: str, end: int, span: Span) -> bool:
+    """Return whether a value stands in what could not be read up to ``end``: behind a comma, or before its bracket."""
+    if _CONTINUES.fullmatch(text, end, span.start):
+        return True
+    return not text[end : span.start].strip() and _ANY_CLOSER.match(text, span.end) is not None
 
 
 def _was_closed(judged: Judged) -> bool:

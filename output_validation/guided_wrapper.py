@@ -73,7 +73,8 @@ _OF_SCHEMAS: Final = frozenset(
 _TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _CALL_NAMES: Final = ("name", "tool", "tool_name", "function")
 _FINAL_ACTION: Final = re.compile(
-    r"(?:final|answer|finish|respon[ds]e?|submit|output|return)\w*(?:[ _]\w+)?", re.IGNORECASE
+    r"final(?:[ _]?(?:answer|response|result|output))?|answer|finish|respond|response|submit|output|return",
+    re.IGNORECASE,
 )
 """What an agent calls the action that is its answer and no step on the way."""
 

@@ -9,7 +9,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-from output_validation.candidates import CITATION
+from output_validation.citations import CITATION
 
 LOOK_BACK_CHARS: Final = 128
 """Of what stands before a bracket no more than this is looked at."""

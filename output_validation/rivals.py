@@ -16,20 +16,42 @@ from output_validation.judge import Judged
 
 _LOOK_BACK: Final = 400
 _KEY_AT_END: Final = re.compile(r"([^\W\d]\w*)[\"'`*]*\s*[:=][\s*]*\Z")
+_MARKS: Final = " \t\r\"'`*."
 _NO_MEMBER: Final = frozenset(
-    {"json", "answer", "output", "result", "results", "response", "object", "final", "corrected", "updated", "revised"}
-    | {
+    [
+        "json",
+        "answer",
+        "output",
+        "result",
+        "results",
+        "response",
+        "object",
+        "final",
+        "corrected",
+        "updated",
+        "revised",
         "correction",
         "classification",
         "label",
+        "sentiment",
+        "verdict",
+        "category",
         "analysis",
+        "evaluation",
         "prediction",
         "extraction",
         "summary",
         "assistant",
         "return",
-    }
+        "data",
+        "task",
+        "record",
+        "parsed",
+        "details",
+    ]
 )
+"""What leads to the answer and not to a member of it."""
+
 _MAX_NAMES: Final = 50
 _DECOYS: Final = (Cue.DECOY, Cue.WEAK)
 _ERRORS: Final = ("error", "errors")
@@ -70,13 +92,15 @@ def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | Non
     if not names or lead is None or chosen.candidate.place is not Place.PROSE or not isinstance(chosen.value, dict):
         return False
     any_name = "|".join(map(re.escape, names))
-    member = re.compile(rf"(?:[(,]|\A)[\s>*\"'`-]*({any_name})[\"'`*]*\s*[:=][\s*\"'`]*([^\n,\"'`*)]*)", re.IGNORECASE)
+    member = rf"[\s>*\"'`-]*({any_name})[\"'`*]*\s*[:=][\s*\"'`]*"
     before = text[max(0, line - _LOOK_BACK) : max(line - 1, 0)].rpartition("\n")[2]
-    told = member.match(before) or member.search(text[max(line, start - _LOOK_BACK) : lead.start()])
+    told = re.match(rf"{member}(.*)", before, re.IGNORECASE) or re.search(
+        rf"(?:[(,]|\A){member}([^\n,\"'`*)]*)", text[max(line, start - _LOOK_BACK) : lead.start()], re.IGNORECASE
+    )
     if told is None or lead[1].casefold() in _NO_MEMBER:
         return False
     own = {key.casefold(): str(held).strip().casefold() for key, held in chosen.value.items()}
-    return own.get(told[1].casefold()) != told[2].strip().casefold()
+    return own.get(told[1].casefold(), "").strip(_MARKS) != told[2].casefold().strip(_MARKS)
 
 
 def _is_followed_by_the_answer(text: str, chosen: Judged, others: Sequence[Judged]) -> bool:

@@ -35,7 +35,8 @@ _PARTICLES: Final = frozenset(
 """What a name may hold between its words without a capital letter."""
 
 _NO_NAME: Final = re.compile(
-    r"\b(?:true|false|null|none|nil|nan|undefined|infinity|or|and|more|rest|remaining|omitted|truncated|etc)\b"
+    r"\b(?:true|false|null|none|nil|nan|undefined|infinity|or|and|more|rest|remaining|omitted|truncated|etc"
+    r"|found|missing|blank|pending|required|ipsum)\b"
     r"|\A(?:see|same|as|your|my|some|any|to|not?|none|unknown|insert|enter|tbd|todo|placeholder|example|sample"
     r"|array|list|string|number|integer|boolean|type)\b"
     r"|\b(?:here|above|below|name|value|string|number|integer|boolean|placeholder)s?\Z",

@@ -22,8 +22,7 @@ _BEGINS_BY_LEAVING_OUT: Final = re.compile(
 _THIS_IS: Final = r"(?:(?:this|that|it) is |that's |it's )?"
 _OF_WHAT: Final = r"(?: value| data| text| number)?(?: only)?"
 _TAKES_BACK: Final = re.compile(
-    r"(?-i:TODO|XXX)\W*+\Z"
-    r"|(?:(?-i:TODO|XXX)\W++)?(?:fixme\b|change[ _-]?me\b|(?:to be )?fill(?:ed)? in\b"
+    r"(?:(?-i:TODO|XXX)\W++)?(?:fixme\b|change[ _-]?me\b|(?:to be )?fill(?:ed)? in\b"
     r"|(?:replace|change) (?:(?:this|it) )?with\b|replace (?:me\b|(?:this|it)\W*+\Z)"
     rf"|{_THIS_IS}(?:just |only |probably |likely )?(?:an? )?"
     r"(?:placeholder|platzhalter|dummy|fake|wrong|incorrect|falsch|made[- ]up|invented|not (?:right|correct|real))"

@@ -33,6 +33,7 @@ PERSON: dict[str, Any] = {
         ('[1, {"n": 1}', ONE_NUMBER),
         ('[1, 2, {"n": 1}', {"type": "array", "items": ONE_NUMBER}),
         ('[1, "hi", true, {}', None),
+        ('[{"n": 1}, 3} {"n": 2}]', {"type": "array", "items": ONE_NUMBER}),
         # Rows
         ('{"key": "value"}, ["abc"]', None),
         ('{"a": 1}\n[0.5, 0.7]', None),
@@ -46,6 +47,7 @@ PERSON: dict[str, Any] = {
         ('{"result": {"x": {"a": 1}}}', MAP),
         ('{"type": "string"}', {"type": "string"}),
         ('{"action": "search", "action_input": {"n": 1}}', ONE_NUMBER),
+        ('{"action": "return_to_warehouse", "action_input": {"n": 1}}', ONE_NUMBER),
         # Words in brackets
         (fenced("[none]"), TEXTS),
         (fenced("[string, string]"), TEXTS),
@@ -74,6 +76,7 @@ def test_a_part_is_not_the_whole(text: str, schema: dict[str, Any] | None) -> No
         ('Strip the leading "[" and return:\n{"n": 1}', ONE_NUMBER, {"n": 1}),
         ('{"tags": ["a","b"}, "why": "see {x}."}', None, {"tags": ["a", "b"], "why": "see {x}."}),
         ('{"result": {"a": 1}}', MAP, {"a": 1}),
+        (fenced('{n": 1}'), ONE_NUMBER, {"n": 1}),
         ('{"word_counts": {"a": 1}}', MAP, {"a": 1}),
         ('{"action": "Final Answer", "action_input": {"n": 1}}', ONE_NUMBER, {"n": 1}),
         ('\'{"@type": 1, "n": 1}\'', None, {"@type": 1, "n": 1}),

@@ -166,7 +166,7 @@ def test_a_faulty_final_answer_is_not_passed_over() -> None:
         f'Input: {{"name": "x", "age": 1}}\nOutput: {VALUE}',
         f"Here is what I found:\n\n- Name: Al\n- Age: 3\n\n{fenced(VALUE)}",
         f"Name: Al\nAge: 3\nJSON: {VALUE}",
-        f"Name: Al\nAge: 3\nEvaluation: {VALUE}",
+        f"Name: Al\nAge: 3\nReading: {VALUE}",
         f'{{"name": "Al", "age": 9}}\nCorrected: {VALUE}',
         f"```json\nHere's the result of it:\n{VALUE}\n```",
         f"```json\n以下是结果\uff1a\n{VALUE}\n```",

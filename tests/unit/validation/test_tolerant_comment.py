@@ -19,7 +19,6 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
         "# etc.",
         "/* ... */",
         "// fill in the missing ones",
-        "// TODO",
         "// FIXME wrong",
         "// placeholder",
         "/* just a placeholder value */",
