@@ -25,6 +25,7 @@ from bench.validation.measure import (
     score,
     single_faults,
 )
+from bench.validation.official import official
 from output_validation import extract
 
 
@@ -104,6 +105,7 @@ def main() -> None:
     compared(console, "Pairs of faults", in_pairs)
     compared(console, "Realistic mix", list(realistic_mix(options.mix, options.seed)))
     hot_path(console)
+    official(console)
 
 
 if __name__ == "__main__":
