@@ -258,7 +258,7 @@ class _Search:
         fence = self._fence_at(start)
         limit = fence.inner.end if fence else max(start + 1, self._end)
         if self._begins_json_block(start) and _JSON_OPENING.match(self._text, start) is None:
-            return self._region(start, limit, fault=UnreadableError(start, "words in brackets"))
+            return self._region(start, limit, fault=UnreadableError(start, "what the block begins with is not JSON"))
         if end is not None and end <= limit and _is_strict(self._text[start:end]):
             return self._region(start, end)
         limit = start + len(self._text[start:limit].rstrip())
@@ -275,11 +275,13 @@ class _Search:
         return self._region(start, mended.end, mended)
 
     def _looked_at(self, offset: int, limit: int) -> int:
-        """Return how far was read where a fault stands: of a comment, to its end, or to that of the text."""
+        """Return how far was read where a fault stands: if that is in a comment, to where the comment may end."""
         if self._original.startswith("/*", offset):
             return limit
+        if not self._original.startswith(("//", "#"), offset):
+            return offset
         line_end = self._original.find("\n", offset, limit)
-        return limit if line_end < 0 and self._original.startswith(("//", "#"), offset) else max(offset, line_end)
+        return line_end if line_end >= 0 else limit
 
     def _unescaped(self, start: int, limit: int) -> Mended | None:
         """Return what an escaped region holds; all that was mended in it is said to be its whole."""

@@ -52,11 +52,9 @@ def choose(
     chosen, by_words = _one_of(reading.spoken, good)
     if chosen is None:
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
-    objection = _objection(text, reading, chosen, tried)
+    objection = _objection(text, reading, chosen, tried, schema)
     if objection is not None:
         return nothing(objection, candidates, "ambiguous")
-    if stands_among_members(reading.spoken, chosen, schema):
-        return nothing("what stands before the value reads like members of what holds it", candidates)
     meant, by_other_words = doubt(reading.spoken, chosen, tried, schema)
     if meant is None:
         return nothing("another part of the answer may be the one that is meant", candidates, "ambiguous")
@@ -86,7 +84,9 @@ def choose(
     )
 
 
-def _objection(text: str, reading: Reading, chosen: Judged, tried: Sequence[Judged]) -> str | None:
+def _objection(
+    text: str, reading: Reading, chosen: Judged, tried: Sequence[Judged], schema: CompiledSchema | None
+) -> str | None:
     """Return what speaks against a value, if anything does."""
     start, end = chosen.candidate.start, chosen.candidate.end
     if _is_one_of_several(text, chosen, tried):
@@ -98,6 +98,8 @@ def _objection(text: str, reading: Reading, chosen: Judged, tried: Sequence[Judg
             return "the words around the only value say that it is not the answer"
     if any(_in_a_list(text, a, b) for a, b in pairwise(tried) if a is chosen or b is chosen):
         return "another value stands beside it, as in a list"
+    if stands_among_members(reading.spoken, chosen, schema):
+        return "what stands before the value reads like members of what holds it"
     if max(each.candidate.end for each in tried) == end and is_taken_back(
         reading.spoken, end, is_list=_holds_list(chosen.value)
     ):

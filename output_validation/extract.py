@@ -212,9 +212,7 @@ def _as_fragment(judged: Judged) -> Judged:
     return replace(judged, candidate=replace(judged.candidate, faults=(fault,)), value=None, readable=False)
 
 
-def _judged(
-    text: str, region: Region, schema: CompiledSchema | None, policy: Policy, *, is_first: bool = True
-) -> Judged:
+def _judged(text: str, region: Region, schema: CompiledSchema | None, policy: Policy, *, is_first: bool) -> Judged:
     start, end = region.span.start, region.span.end
     surplus = None
     if region.fault is None and (region.place is Place.PROSE or region.sealed) and _is_fragment(text, start, end):

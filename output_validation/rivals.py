@@ -89,7 +89,9 @@ def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | Non
     start = chosen.candidate.start
     line = text.rfind("\n", 0, start) + 1
     lead = _KEY_AT_END.search(text, max(line, start - _LOOK_BACK), start)
-    if not names or lead is None or chosen.candidate.place is not Place.PROSE or not isinstance(chosen.value, dict):
+    if lead is None or lead[1].casefold() in _NO_MEMBER or chosen.candidate.place is not Place.PROSE:
+        return False
+    if not names or not isinstance(chosen.value, dict):
         return False
     any_name = "|".join(map(re.escape, names))
     member = rf"[\s>*\"'`-]*({any_name})[\"'`*]*\s*[:=][\s*\"'`]*"
@@ -97,7 +99,7 @@ def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | Non
     told = re.match(rf"{member}(.*)", before, re.IGNORECASE) or re.search(
         rf"(?:[(,]|\A){member}([^\n,\"'`*)]*)", text[max(line, start - _LOOK_BACK) : lead.start()], re.IGNORECASE
     )
-    if told is None or lead[1].casefold() in _NO_MEMBER:
+    if told is None:
         return False
     own = {key.casefold(): str(held).strip().casefold() for key, held in chosen.value.items()}
     return own.get(told[1].casefold(), "").strip(_MARKS) != told[2].casefold().strip(_MARKS)

@@ -94,11 +94,11 @@ class CompiledSchema:
 
     def check(self, instance: Json) -> list[Violation]:
         """Return what is wrong with ``instance``, of bounded nesting as parse_json gives it."""
-        if self.is_valid(instance):
-            return []
         for guard in self._guards:
             if (too_much := guard(instance)) is not None:
                 return [too_much]
+        if self._validator.is_valid(instance):
+            return []
         all_of_them = self._may_tell_all(instance)
         if not (self._nests or not all_of_them):
             return _faults(self._validator, instance, True)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 
 from common.schema.violations import Json
-from common.schema.weight import Places
+from common.schema.weight import BY_NAME, Places
 
 HERE: Final = "here"
 NAMED: Final = "named"
@@ -27,7 +27,6 @@ _KINDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("prefixItems", "items", "additionalItems", "unevaluatedItems", "contains"), ITEMS),
     "propertyNames": KEYS,
 }
-_BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
 _PLACED: Final = frozenset({"prefixItems", "items"})
 _DYNAMIC: Final = frozenset({"$dynamicRef", "$recursiveRef"})
 
@@ -83,7 +82,7 @@ def _edges(part: dict[str, Any]) -> Iterator[_Edge]:
         kind = _KINDS.get(keyword)
         if kind is None:
             continue
-        if keyword in _BY_NAME:
+        if keyword in BY_NAME:
             members = value.items() if isinstance(value, dict) else ()
             yield from ((kind, name if kind == NAMED else None, child) for name, child in members)
         elif isinstance(value, list):

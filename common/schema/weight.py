@@ -36,7 +36,7 @@ _KINDS: Final[Mapping[str, str]] = {
 """What the schemas under a keyword speak of: the same place (told of or not), its members, its items."""
 
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
-_BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
+BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
 _NAMES: Final = ("$id", "id", "$anchor", "$dynamicAnchor")
 _READ_AGAIN: Final = 3
 """How often the validator may go through what stands beside a keyword that asks what was evaluated."""
@@ -160,7 +160,7 @@ class _Scale:
                 continue
             if keyword in _REFERENCES:
                 yield kind, self._places().target(node, value) if isinstance(value, str) else None
-            elif keyword in _BY_NAME:
+            elif keyword in BY_NAME:
                 yield from ((kind, part) for part in (value.values() if isinstance(value, dict) else ()))
             elif isinstance(value, list):
                 yield from ((_PLACED if kind == _ITEMS else kind, part) for part in value)

@@ -153,3 +153,9 @@ def test_a_lead_in_a_labelled_block_is_no_part_of_its_value(lead: str) -> None:
 )
 def test_members_without_braces_in_a_labelled_block_are_refused(block: str) -> None:
     assert not extract(f"```json\n{block}\n```", None).ok
+
+
+def test_many_faulty_parts_on_one_long_line_are_not_taken_for_a_tangle() -> None:
+    text = "see {m: ?} " * 200 + "words " * 20_000 + '\n{"n": 1}'
+
+    assert extract(text, ONE_NUMBER).value == {"n": 1}
