@@ -128,13 +128,22 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any, indent: bool = False) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("it makes a number that is none of JSON's")  # orjson would write null
     try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode()
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode()
     except orjson.JSONEncodeError:
         # Integers beyond 64 bits; anything but JSON is refused here too.
         return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2 if indent else None)
+    if "null" in text and _holds_no_number(value):
+        raise ValueError("it makes a number that is none of JSON's")  # for which orjson writes null
+    return text
+
+
+def _holds_no_number(value: Any) -> bool:
+    """Return whether an infinity or NaN is a value or stands in it, of the nesting that orjson writes."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(map(_holds_no_number, parts))
 
 
 @pass_context
