@@ -5,6 +5,7 @@ input is read only for recipes that have checks of their own. Judging computes: 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from common.clock import Clock, monotonic_clock
@@ -46,6 +47,15 @@ _NOTES = 20
 _REASK_NOTES = 60
 
 
+class _Counted(NamedTuple):
+    """One verdict as the metrics count it."""
+
+    recipe: str
+    model: str
+    kind: VerdictKind
+    extraction: Extraction | None
+
+
 class ValidationStage:
     """``common.runner.BatchStage``."""
 
@@ -60,6 +70,7 @@ class ValidationStage:
     async def handle(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Judge a batch. Raises DatabaseUnavailable when a recipe or an input cannot be read."""
         outcomes: list[Outcome | None] = [None] * len(batch)
+        verdicts: list[_Counted] = []
         turns = Turns(self._clock)
         known: dict[int, tuple[Completion, Recipe, StepPolicy]] = {}
         for place, delivery in enumerate(batch):
@@ -81,16 +92,21 @@ class ValidationStage:
             if recipe.checks and completion.text:
                 wanted.setdefault(completion.job_id, []).append(place)
             else:
-                outcomes[place] = self._judged(completion, recipe, policy, {})
+                outcomes[place], verdict = self._judged(completion, recipe, policy, {})
+                verdicts.append(verdict)
         async for job_ids, inputs in inputs_in_parts(self._inputs, wanted):
             for place in (place for job_id in job_ids for place in wanted[job_id]):
                 await turns.share()
-                outcomes[place] = self._judged(*known[place], inputs)
+                outcomes[place], verdict = self._judged(*known[place], inputs)
+                verdicts.append(verdict)
+        # At the end: the runner hands a batch in again, in halves, if judging one of it raised.
+        for verdict in verdicts:
+            self._metrics.judged(*verdict)
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _judged(
         self, completion: Completion, recipe: Recipe, policy: StepPolicy, inputs: Mapping[UUID, bytes]
-    ) -> Outcome:
+    ) -> tuple[Forward, _Counted]:
         extraction = extract(completion.text, recipe.output) if completion.text is not None else None
         error = completion.error
         checks: tuple[Violation, ...] = ()
@@ -122,8 +138,8 @@ class ValidationStage:
             ),
             checks=checks,
         )
-        self._metrics.judged(recipe.name, completion.model or policy.model, decision.kind, extraction)
-        return _forward(completion, extraction, decision)
+        counted = _Counted(recipe.name, completion.model or policy.model, decision.kind, extraction)
+        return _forward(completion, extraction, decision), counted
 
 
 def _forward(completion: Completion, extraction: Extraction | None, decision: Decision) -> Forward:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common.contracts import Completion, Lane, Step, Verdict, VerdictKind, decode
+from common.errors import DatabaseUnavailable
 from common.kafka.consumer import Delivery
 from common.outcomes import Forward
 from common.pipeline import Topic
@@ -42,6 +43,13 @@ class Stored:
 
     async def bundle(self, content_hash: str) -> Mapping[str, str] | None:
         return None
+
+
+class Unreachable(Stored):
+    """A store that cannot be read."""
+
+    async def inputs(self, job_ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
+        raise DatabaseUnavailable("gone")
 
 
 def delivered(text: str | None, **fields: Any) -> Delivery:
@@ -87,6 +95,17 @@ async def test_an_output_that_holds_against_its_input_is_accepted() -> None:
     assert {repair.kind for repair in verdict.extraction.repairs} == {"fence-removed"}
     labels = {"recipe": "invoice-extract", "model": "default", "outcome": "repaired"}
     assert registry.get_sample_value("headrace_output_validation_verdicts_total", labels) == 1
+
+
+async def test_nothing_is_counted_of_a_batch_that_is_judged_again() -> None:
+    registry = CollectorRegistry()
+    stage = ValidationStage(RecipeShelf(RecipeCatalogue([RECIPE]), Stored()), Unreachable(), VerdictMetrics(registry))
+
+    with pytest.raises(DatabaseUnavailable):
+        await stage.handle([delivered(None, finish_reason="content_filter"), delivered(json.dumps(RIGHT))])
+
+    assert list(registry.collect())
+    assert not [sample for family in registry.collect() for sample in family.samples]
 
 
 async def test_a_strictly_valid_answer_leaves_no_note_of_its_reading() -> None:
