@@ -118,6 +118,9 @@ def compile_template(source: str, name: str, *, limits: Limits = DEFAULT_LIMITS)
         variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys() - _assigned(tree)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
+    except JinjaError as error:
+        # What is constant is worked out on the way, and fails as it would in a render.
+        raise TemplateError(f"{name}: {error.message}") from None
     except RecursionError:
         raise TemplateError(f"{name}: it nests too deep; take it apart") from None
     except (SyntaxError, ValueError, MemoryError) as error:

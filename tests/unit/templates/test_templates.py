@@ -115,6 +115,8 @@ def test_forbidden_or_faulty_templates_do_not_compile(source: str) -> None:
         ("{{ " + "1" * 5000 + " }}", "limit"),
         ("{{ dict(a=1, a=2) }}", "repeated"),
         ("{% for a in [1] %}" * 30 + "{% endfor %}" * 30, "nested"),
+        ("{{ (1).x or 2 }}", "no attribute 'x'"),
+        ("{{ ''.index and 1 }}", "unsafe"),
     ],
 )
 def test_what_python_could_not_run_or_nobody_could_send_does_not_compile(source: str, said: str) -> None:
