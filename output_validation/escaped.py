@@ -1,23 +1,15 @@
 r"""Undoes what made a string of a JSON text, {\"a\": 1} with line breaks written as \n or not, or HTML of it. Pure."""
 
+import html
 import re
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # public, missing in typeshed
 from typing import Final
 
 _OPENING: Final = re.compile(r'[\[{](?:\s|\\[nrt])*(?:[\[{](?:\s|\\[nrt])*){0,3}\\+["nrt]')
 _HTML_OPENING: Final = re.compile(r"[\[{]\s*(?:[\[{]\s*){0,3}&(?:quot|#34|#x22);")
-_ENTITIES: Final = {
-    "quot": '"',
-    "#34": '"',
-    "#x22": '"',
-    "apos": "'",
-    "#39": "'",
-    "#x27": "'",
-    "amp": "&",
-    "lt": "<",
-    "gt": ">",
-}
-_ENTITY: Final = re.compile(rf"&({'|'.join(_ENTITIES)});")
+_ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+"""An entity of HTML. Those without a semicolon are rather parts of an address: ?a=1&copy=2."""
+
 _HALF_ESCAPED: Final = re.compile(r'(?<!\\)\\\\(?=")')
 """Two backslashes before a quote: as many as no string has that was escaped, but for an inner quote three are meant."""
 
@@ -44,7 +36,7 @@ def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
     if end <= start:
         return None
     if _HTML_OPENING.match(text, start):
-        return _ENTITY.sub(lambda entity: _ENTITIES[entity[1]], text[start:end]), end
+        return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text[start:end]), end
     plain = _unescaped(text[start:end])
     if plain is None and _QUOTES_ONLY.fullmatch(text, start, end):
         plain = _unescaped(_HALF_ESCAPED.sub(r"\\\\\\", text[start:end]))

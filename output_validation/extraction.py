@@ -98,12 +98,21 @@ class Confidence(StrEnum):
     LOSSY = "lossy-repair"
 
 
+MAX_DEPTH: Final = 250
+"""What the readers, which recurse, and the serialiser bear."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which repairs may pass. An answer that needs another one is refused."""
+    """Which repairs may pass, and how deep containers may nest, at most 250. An answer that needs more is refused."""
 
     allowed: frozenset[RepairKind]
     max_depth: int = 64
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a depth that the readers are not made for."""
+        if not 1 <= self.max_depth <= MAX_DEPTH:
+            raise ValueError(f"max_depth is {self.max_depth}: it must be from 1 to {MAX_DEPTH}")
 
 
 LOSSLESS: Final = Policy(frozenset(RepairKind) - LOSSY)

@@ -13,16 +13,20 @@ from common.errors import StrictJsonError
 from common.schema import Json, parse_json
 from output_validation.extraction import RepairKind
 from output_validation.guided_date import read_date
-from output_validation.numbers import is_exact
+from output_validation.numbers import has_rounded_numbers, is_exact
 
 Read: TypeAlias = tuple[Json, RepairKind]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?(?:[eE][-+]?[0-9]{1,3})?")
-_GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,}(?:\.[0-9]+)?|,[0-9]{3}\.[0-9]+)")
+_GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,100}(?:\.[0-9]{1,300})?|,[0-9]{3}\.[0-9]{1,300})")
 _TRUE: Final = frozenset({"true", "yes", "y", "on"})
 _FALSE: Final = frozenset({"false", "no", "n", "off"})
 _NULL: Final = frozenset({"null", "none", "nil", ""})
-_SEPARATORS: Final = re.compile(r"(?<=[^\W_])(?:(?<=[0-9])[\s_\-/.]+(?![0-9])|(?<![0-9])[\s_\-/.]+)(?=[^\W_])")
+_SEPARATORS: Final = re.compile(r"(?<=[^\W_])(?:(?<=[0-9])[\s_\-.]+(?![0-9])|(?<![0-9])[\s_\-.]+)(?=[^\W_])")
+"""What may stand between the words of an option. A slash is none: it stands between two things, or in n/a."""
+
+_SLASH: Final = re.compile(r"\s*+/\s*")
+_LETTERS_APART: Final = re.compile(r"[^\W\d_](?:[\s_-]+[^\W\d_])+")
 _SEVERAL: Final = re.compile(r"[,;|\n\u3001\uff0c\uff1b]")
 _NO_ITEM: Final = _NULL | {"n/a", "na", "-", "--", "\u2013", "\u2014"}
 _BRACKETS: Final = frozenset("[({<")
@@ -120,8 +124,13 @@ def _spelled(value: Json) -> str:
 
 
 def _joined(value: Json) -> str:
-    """Return a text without the separators between its words: a sign, or the point of a number, is none."""
-    return _SEPARATORS.sub("", _spelled(value)) if isinstance(value, str) else ""
+    """Return a text without the separators between its words: a sign, or the point of a number, is none.
+
+    Single letters are no words: n - a is not NA.
+    """
+    spelled = _spelled(value) if isinstance(value, str) else ""
+    joined = _SEPARATORS.sub(" " if _LETTERS_APART.fullmatch(spelled) else "", spelled)
+    return _SLASH.sub("/", joined)
 
 
 def _number(value: str, types: frozenset[str]) -> Read | None:
@@ -162,8 +171,10 @@ def _decoded(value: str, types: frozenset[str]) -> Read | None:
         if not isinstance(inner, str) or inner[:1] not in _JSON_STARTS:
             break
         try:
-            inner = parse_json(inner)
+            text, inner = inner, parse_json(inner)
         except StrictJsonError:
             return None
+        if has_rounded_numbers(text.encode()):
+            return None  # nobody would be told
     wanted = "object" if isinstance(inner, dict) else "array"
     return (inner, RepairKind.STRING_DECODED) if isinstance(inner, dict | list) and wanted in types else None

@@ -110,7 +110,8 @@ def held_by(
     if _plain_name(key) in map(_plain_name, of_items) and not _holds_objects(inner):
         return  # a list in an item, and not the list of the items
     if isinstance(inner, dict | list | str) or (inner is not None and key.casefold() in _ENVELOPES):
-        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, to_pointer([key])))
+        outer = next((each.pointer for each in reversed(changes) if each.kind is RepairKind.WRAPPER_REMOVED), "")
+        unwrapped = (*changes, Change(RepairKind.WRAPPER_REMOVED, outer + to_pointer([key])))
         if not (key == "function" and isinstance(inner, dict) and not _ARGUMENTS.isdisjoint(inner)):
             yield inner, unwrapped
         yield from held_by(inner, unwrapped, own, of_items, levels - 1)
@@ -118,7 +119,7 @@ def held_by(
 
 def is_envelope(change: Change) -> bool:
     """Return whether a wrapper has one of the names that wrappers have."""
-    key = change.pointer[1:].casefold()
+    key = change.pointer.rpartition("/")[2].casefold()
     return change.kind is not RepairKind.WRAPPER_REMOVED or key in _ENVELOPES | _ARGUMENTS or key == "properties"
 
 

@@ -1,11 +1,12 @@
 """Names numbers that readers with double precision would not keep: they stay exact here, if they are integers."""
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Final
 
-from common.schema import Violation
+from common.schema import Json, Violation
 from common.schema.strict_json import has_long_numbers
 
 _STRING_OR_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
@@ -14,33 +15,67 @@ _FAR_BELOW_ONE: Final = re.compile(rb"[eE]-0*[1-9][0-9]{2}")
 
 _MOST: Final = 10
 _MOST_TOKENS: Final = 100_000
+_MOST_DIGITS: Final = 400
+"""Of an integer that a double may still be near to."""
 
 
 def inexact_numbers(raw: bytes) -> tuple[Violation, ...]:
     """Return a note for each of the first few numbers of a JSON text that a double does not hold exactly."""
+    return tuple(map(_note, islice(_inexact_tokens(raw), _MOST)))
+
+
+def inexact_numbers_of(value: Json, raw: bytes) -> tuple[Violation, ...]:
+    """Return the same of a faulty text: of the numbers in it that are in the value, and in no comment or string."""
+    tokens = list(_inexact_tokens(raw))
+    held = _numbers_of(value) if tokens else frozenset()
+    return tuple(map(_note, [token for token in tokens if _number(token) in held][:_MOST]))
+
+
+def has_rounded_numbers(raw: bytes) -> bool:
+    """Return whether a JSON text has a number with a fraction or exponent that a double does not hold exactly."""
+    return any(not _is_integer(token) for token in _inexact_tokens(raw))
+
+
+def _inexact_tokens(raw: bytes) -> Iterator[str]:
     if not has_long_numbers(raw) and _FAR_BELOW_ONE.search(raw) is None:
-        return ()
+        return
     text = raw.decode(errors="replace")
-    notes: list[Violation] = []
     for found in islice(_STRING_OR_NUMBER.finditer(text), _MOST_TOKENS):
         token = found.group(1)
-        if token is None or (len(token) < 16 and "-" not in token[1:]):
-            continue
-        if not is_exact(token):
-            kept = "kept exactly" if token.lstrip("-").isdigit() else "rounded to a double"
-            message = f"the number {token[:60]} is not one that a double holds; here it is {kept}"
-            notes.append(Violation("", "number-precision", message, actual=token[:60]))
-            if len(notes) == _MOST:
-                break
-    return tuple(notes)
+        if token is not None and (len(token) >= 16 or "-" in token[1:]) and not is_exact(token):
+            yield token
+
+
+def _note(token: str) -> Violation:
+    kept = "kept exactly" if _is_integer(token) else "rounded to a double"
+    message = f"the number {token[:60]} is not one that a double holds; here it is {kept}"
+    return Violation("", "number-precision", message, actual=token[:60])
+
+
+def _is_integer(token: str) -> bool:
+    return token.lstrip("-").isdigit()
+
+
+def _number(token: str) -> int | float | None:
+    if not _is_integer(token):
+        return float(token)
+    return int(token) if len(token) <= _MOST_DIGITS else None
+
+
+def _numbers_of(value: Json) -> frozenset[int | float]:
+    parts = [value]
+    for part in parts:
+        if isinstance(part, dict | list):
+            parts += part.values() if isinstance(part, dict) else part
+    return frozenset(part for part in parts if isinstance(part, int | float))
 
 
 def is_exact(token: str) -> bool:
     """Return whether a double holds the number that a token of JSON says."""
     try:
         value = float(token)
-        if token.lstrip("-").isdigit():
-            return len(token) < 400 and value not in (float("inf"), float("-inf")) and int(value) == int(token)
+        if _is_integer(token):
+            return len(token) < _MOST_DIGITS and value not in (float("inf"), float("-inf")) and int(value) == int(token)
         # The shortest text that gives the same double says the same number.
         return Decimal(repr(value)) == Decimal(token)
     except (InvalidOperation, OverflowError, ValueError):

@@ -21,7 +21,7 @@ MAX_DEPTH: Final = 64
 _MAX_WORD_CHARS: Final = 400
 _KEPT_CHARS: Final = MAX_TAG_CHARS + LOOK_BACK_CHARS
 _BRACKET: Final = re.compile(r"[\[{]")
-_SPACE: Final = re.compile(r"\s*")
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
 _IN_STRING: Final = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
 _WORD: Final = re.compile(r'[^\s{}\[\]:,"]+')
 _INTEGER: Final = re.compile(r"-?[0-9]++")
@@ -273,6 +273,9 @@ class PartialExtractor:
                 value = int(token)  # exact, beyond 64 bits too
         except ValueError:
             self.broken = True
+            return
+        if isinstance(value, str) and "\x00" in value:
+            self.broken = True  # the gate refuses it
             return
         if self._due in _KEYS_DUE and isinstance(value, str):
             self._keys[-1], self._due = value, _Due.COLON

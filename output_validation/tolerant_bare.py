@@ -11,7 +11,7 @@ from output_validation.tolerant_follows import KEY
 _MAX_CHARS: Final = 300
 _GROUPED: Final = r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,6}(?:\.[0-9]{1,20})?|,[0-9]{3}\.[0-9]{1,20})"
 _SIGNS: Final = re.compile(
-    rf"""(?:https?://(?:(?!//)[^\s,;"'`<>{{}}\[\]()\\#*\u2018-\u201f]){{1,{_MAX_CHARS}}}"""
+    rf"""(?:https?://(?:(?!//)[^\s,;"'`<>{{}}\[\]()\\#*\x00-\x1f\x7f\u2018-\u201f\ud800-\udfff]){{1,{_MAX_CHARS}}}"""
     rf"|{_GROUPED}"
     r"|[0-9]{1,9}(?:\.[0-9]{1,9}){2,5}"
     r"|[0-9]{1,9}(?:-[0-9]{1,9}){2,5}"

@@ -1,6 +1,7 @@
 """Reads the words and numbers of faulty JSON: Python's and JavaScript's literals, odd numbers, bare words. Pure."""
 
 import re
+from math import isinf
 from typing import Final
 
 from common.schema import Json
@@ -83,9 +84,7 @@ def _replaced(word: str) -> RepairKind | None:
 def _number(token: str, is_float: bool, start: int) -> int | float:
     if len(token) > _MAX_DIGITS:
         raise UnreadableError(start, "a number has thousands of digits")
-    if not is_float:
-        return int(token)
     value = float(token)
-    if value in (float("inf"), float("-inf")):
+    if isinf(value):
         raise UnreadableError(start, "a number is beyond the range of a double")
-    return value
+    return value if is_float else int(token)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from output_validation import extract
+from output_validation import LOSSLESS, Policy, extract
 
 
 def _closed(**members: Any) -> dict[str, Any]:
@@ -32,6 +32,11 @@ def _read(text: str, schema: dict[str, Any]) -> Any:
         (["AAA", "AA", "A"], '"AA-"'),
         (["gpt-41", "gpt-3"], '"gpt-4.1"'),
         (["a", "b"], '"null"'),
+        (["NA", "EU"], '"N/A"'),
+        (["NA", "EU"], '"n - a"'),
+        (["A", "B", "AB"], '"A/B"'),
+        (["in", "out", "inout"], '"in/out"'),
+        (["am", "pm"], '"p/m"'),
     ],
 )
 def test_another_number_or_sign_is_another_option(options: list[Any], value: str) -> None:
@@ -46,6 +51,8 @@ def test_another_number_or_sign_is_another_option(options: list[Any], value: str
         (["very-high"], "Very high", "very-high"),
         (["high", "low"], "High.", "high"),
         (["a / b"], "A/B", "a / b"),
+        (["a-b"], "A B", "a-b"),
+        (["USA"], "U.S.A", "USA"),
         ([1, 2], "2", 2),
         (["1", "2"], 2, "2"),
         (["a", None], "null", None),
@@ -53,6 +60,30 @@ def test_another_number_or_sign_is_another_option(options: list[Any], value: str
 )
 def test_an_option_in_another_spelling_is_read(options: list[Any], value: Any, option: Any) -> None:
     assert _read(json.dumps({"v": value}), _closed(v={"enum": options})) == {"v": option}
+
+
+def test_a_place_that_is_right_is_not_touched_where_another_is_read() -> None:
+    schema = _closed(at={"type": "string", "format": "date-time"}, n={"type": "integer"})
+
+    extraction = extract('{"at": "2026-01-05t10:00:00z", "n": "1"}', schema)
+
+    assert extraction.value == {"at": "2026-01-05t10:00:00z", "n": 1}
+    assert [repair.pointer for repair in extraction.repairs] == ["/n"]
+
+
+@pytest.mark.parametrize("depth", [3, 64])
+def test_what_a_string_holds_nests_no_deeper_than_anything_else(depth: int) -> None:
+    policy = Policy(LOSSLESS.allowed, max_depth=depth)
+    part = {"type": "object", "properties": {"part": {"type": "array"}}}
+
+    assert extract(json.dumps({"part": "[" * (depth - 1) + "]" * (depth - 1)}), part, policy=policy).ok
+    assert not extract(json.dumps({"part": "[" * depth + "]" * depth}), part, policy=policy).ok
+
+
+def test_wrappers_in_one_another_are_told_by_their_path() -> None:
+    extraction = extract('{"result": {"data": {"n": 1}}}', _closed(n={"type": "integer"}))
+
+    assert [repair.pointer for repair in extraction.repairs] == ["/result", "/result/data"]
 
 
 def test_a_number_is_an_option_by_its_value() -> None:

@@ -1,5 +1,7 @@
 """A number that is not kept exactly is noted, or is not read out of a text at all."""
 
+import json
+
 import pytest
 
 from output_validation import extract
@@ -41,6 +43,30 @@ def test_a_number_that_was_rounded_is_noted(text: str) -> None:
 
     assert extraction.ok
     assert [note.keyword for note in extraction.notes] == ["number-precision"]
+
+
+def test_a_number_in_a_comment_or_a_string_is_not_noted() -> None:
+    assert extract("{'x': 1, 's': '12345678901234567890123'}", _of("number")).notes == ()
+    assert extract('{"x": 1 // 12345678901234567890123\n}', _of("number")).notes == ()
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff"])
+def test_a_rounded_number_in_a_string_is_noted_or_refused(before: str) -> None:
+    inner = '{"x": 0.12345678901234567890}'
+
+    assert extract(before + inner, _of("number")).notes
+    assert extract(before + json.dumps(inner), _of("number")).notes
+    assert not extract(json.dumps({"part": inner}), {"properties": {"part": {"type": "object"}}}).ok
+
+
+@pytest.mark.parametrize("text", ["{x: 1%s}", '{"x": 1%s}', '```json\n{"x": 1%s}\n```'])
+def test_a_number_beyond_a_double_is_refused_as_in_strict_json(text: str) -> None:
+    assert not extract(text % ("0" * 400), _of("number")).ok
+
+
+def test_thousands_of_groups_of_digits_are_no_number() -> None:
+    assert not extract('{"x": "1' + ",000" * 1_600 + '"}', _of("integer")).ok
+    assert extract('{"x": "1' + ",000" * 60 + '"}', _of("integer")).value == {"x": 10**180}
 
 
 @pytest.mark.parametrize("text", ["{x: 1e-300}", "{x: 1e-5}", '{y: "1e-400"}'])

@@ -93,7 +93,7 @@ def test_no_part_is_shown_of_what_opens_like_json_with_faults(text: str, size: i
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a" "b"}', '{"a":: 1}', '{"a":}', "[1,]", '{"a": 1,}', "[1 2]", "[[] []]", '["a" 1]']
+    "text", ['{"a" "b"}', '{"a":: 1}', '{"a":}', "[1,]", '{"a": 1,}', "[1 2]", "[[] []]", '["a" 1]', '{"a": "\\u0000"}']
 )
 def test_what_is_no_strict_json_is_never_complete(text: str) -> None:
     extractor = PartialExtractor()
