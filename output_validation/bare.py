@@ -11,6 +11,7 @@ from typing import Final
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Json, parse_json
 from output_validation.candidates import END_MARK, Reading, Region, Span
+from output_validation.declared import members, plain
 from output_validation.extraction import Extraction, Place, Policy, Repair, RepairKind
 from output_validation.guided import resolve
 from output_validation.judge import Judged, judge_region, judge_value
@@ -21,11 +22,6 @@ _MAX_CHARS: Final = 120
 _EMPHASIS: Final = ("**", "__", "*", "_", "`")
 _QUOTES: Final = ("''", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
 _SCALARS: Final = frozenset({"boolean", "integer", "number", "null"})
-_ANNOTATIONS: Final = frozenset(
-    {"$schema", "$id", "id", "$comment", "$defs", "definitions", "title", "description", "default", "examples"}
-)
-_PLAIN_REFERENCE: Final = _ANNOTATIONS | {"$ref"}
-_PLAIN_OBJECT: Final = _ANNOTATIONS | {"type", "properties", "required", "additionalProperties"}
 _TAGGED: Final = re.compile(
     r"<(answer|final_answer|output|result|response|label|category)>([^<>]+)</\1>", re.IGNORECASE
 )
@@ -93,7 +89,7 @@ def judge_bare_word(reading: Reading, schema: CompiledSchema | None, policy: Pol
     if value is None:
         if not (_is_limited(root) or (is_quoted and root.get("type") == "string")):
             return None
-        if not _is_unicode(word) or (is_quoted and "\\" in word):
+        if not _is_json_text(word) or (is_quoted and "\\" in word):
             return None
         value = word
         repairs = (Repair(RepairKind.QUOTES_REPLACED if is_quoted else RepairKind.VALUE_QUOTED, span.start, span.end),)
@@ -106,7 +102,8 @@ def judge_bare_members(reading: Reading, schema: CompiledSchema | None, policy: 
 
     So answer models whose answer somebody began for them, and those that close what they did not open.
     """
-    declared = _all_members(schema.schema) if schema is not None else {}
+    root = plain(schema.schema, schema.schema) if schema is not None else None
+    declared = members(root) if root is not None else {}
     place, whole = _whole(reading)
     first = _FIRST_KEY.match(reading.spoken, whole.start, whole.end)
     has_thought = any(each.start < whole.end and whole.start < each.end for each in reading.thoughts)
@@ -137,21 +134,9 @@ def is_rivalled_by_members(reading: Reading, found: Extraction) -> bool:
     return first is not None and first.start() < begins and isinstance(sample, dict) and first[1] in sample
 
 
-def _all_members(schema: Json) -> dict[str, Json]:
-    """Return the properties of an object schema that declares no member elsewhere, else none."""
-    root = resolve(schema, schema)
-    if not (isinstance(root, dict) and root.keys() <= _PLAIN_OBJECT):
-        return {}
-    if root is not schema and not schema.keys() <= _PLAIN_REFERENCE:
-        return {}
-    declared = root.get("properties")
-    is_open = isinstance(root.get("additionalProperties"), dict)
-    return declared if isinstance(declared, dict) and not is_open else {}
-
-
-def _is_unicode(word: str) -> bool:
-    """Return whether a word has no half of a surrogate pair, as where an answer was cut within a character."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in word)
+def _is_json_text(word: str) -> bool:
+    """Return whether a word has no NUL, and no half of a surrogate pair, as where an answer was cut in a character."""
+    return not any(sign == "\x00" or "\ud800" <= sign <= "\udfff" for sign in word)
 
 
 def _lone_word(reading: Reading) -> _Word | None:

@@ -296,7 +296,11 @@ class _Search:
             self._work_left -= len(plain)
             if is_escaped(plain, 0):
                 continue
-            inner = read_tolerantly(plain, 0, len(plain), max_depth=self._max_depth)
+            try:
+                inner = read_tolerantly(plain, 0, len(plain), max_depth=self._max_depth)
+            except UnreadableError as fault:
+                # Where in what was escaped is not where in the answer.
+                raise UnreadableError(start, f"{fault.problem}, its escapes undone") from None
             if inner.end != len(plain):
                 return None
             kinds = dict.fromkeys(repair.kind for repair in inner.repairs)

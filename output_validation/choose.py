@@ -1,11 +1,12 @@
 """Chooses among the candidates of one answer, or refuses: a refusal is better than a guess. Pure.
 
-The plainest place wins, then the least changed value. Different values that would do equally well are refused,
-unless the words before them say which one is meant; so is a value that is followed by one that cannot be read.
+The plainest place wins. Different values there that would do are refused, unless the words before them say which one
+is meant; of equal ones the least changed is taken. So is refused what is followed by a value that cannot be read.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -15,7 +16,6 @@ from output_validation.citations import is_citation
 from output_validation.cues import is_answered_elsewhere, is_disowned, is_taken_back, pick
 from output_validation.extraction import (
     Candidate,
-    Confidence,
     Extraction,
     Place,
     Policy,
@@ -46,10 +46,13 @@ def choose(
     joined = _joined(text, considered, schema, policy)
     if joined is not None:
         considered = tried = [joined]
-    good = _preferred(text, [each for each in considered if each.candidate.ok and each.readable], schema)
-    if not good or not considered[-1].readable:
+    rivals = [each for each in map(_with_its_value, considered) if each is not None]
+    good = _preferred(text, rivals, schema)
+    if all(each.barred for each in good) or not considered[-1].readable:
         return _refused(text, reading, tried, considered)
     chosen, by_words = _one_of(reading.spoken, good)
+    if chosen is not None and chosen.barred:
+        return _refused(text, reading, tried, considered)
     if chosen is None:
         return nothing(f"the answer holds {len(good)} different values that would do", candidates, "ambiguous")
     objection = _objection(text, reading, chosen, tried, schema)
@@ -84,6 +87,13 @@ def choose(
     )
 
 
+def _with_its_value(judged: Judged) -> Judged | None:
+    """Return a candidate that would do, or would if the policy allowed its repairs, with the value that it is."""
+    if judged.barred:
+        return replace(judged, value=judged.barred[0])
+    return judged if judged.candidate.ok and judged.readable else None
+
+
 def _objection(
     text: str, reading: Reading, chosen: Judged, tried: Sequence[Judged], schema: CompiledSchema | None
 ) -> str | None:
@@ -116,7 +126,7 @@ def _is_outdated(text: str, chosen: Judged, good: Sequence[Judged]) -> bool:
 def nothing(reason: str, candidates: tuple[Candidate, ...], keyword: str = "json") -> Extraction:
     """Return the refusal of an answer in which there is nothing to be trusted."""
     violation = Violation("", keyword, reason)
-    return Extraction(False, None, False, (), Confidence.LOSSLESS, (violation,), candidates, None, reason)
+    return Extraction(False, None, False, (), confidence_of(()), (violation,), candidates, None, reason)
 
 
 def _considered(tried: Sequence[Judged]) -> Sequence[Judged]:
@@ -178,9 +188,8 @@ def _is_in_line(text: str, each: Judged) -> bool:
 
 def _is_one_of_several(text: str, chosen: Judged, tried: Sequence[Judged]) -> bool:
     """Return whether an object that was taken for a whole array has other objects beside it."""
-    wrapped = any(r.kind is RepairKind.ARRAY_WRAPPED and r.pointer == "" for r in chosen.candidate.repairs)
     start, end = chosen.candidate.start, chosen.candidate.end
-    return wrapped and any(
+    return _is_wrapped(chosen) and any(
         text.startswith("{", each.candidate.start) and not start <= each.candidate.start < end
         for each in tried
         if each is not chosen
@@ -208,17 +217,33 @@ def _joined(text: str, considered: Sequence[Judged], schema: CompiledSchema | No
     if wanted not in ("array", ["array"]) or not all(_in_a_row(text, a, b) for a, b in pairwise(considered)):
         return None
     items: list[Json] = []
+    mended: list[Repair] = []
     for each in considered:
         # Read by the schema of the whole, a line may have become an array of one.
-        wrapped = any(r.kind is RepairKind.ARRAY_WRAPPED and r.pointer == "" for r in each.candidate.repairs)
+        wrapped = _is_wrapped(each)
+        mended += [_of_item(r, len(items)) if wrapped else r for r in each.candidate.repairs if not _wraps(r)]
         items.append(each.value[0] if wrapped else each.value)
     if any(isinstance(item, list) for item in items):
         return None
     span = Span(considered[0].candidate.start, considered[-1].candidate.end)
-    mended = [r for each in considered for r in each.candidate.repairs if r.kind is not RepairKind.ARRAY_WRAPPED]
     repairs = (*mended, Repair(RepairKind.VALUES_JOINED, span.start, span.end))
     judged = judge_value(items, considered[0].candidate.place, span, repairs, schema, policy)
     return judged if judged.candidate.ok else None
+
+
+def _is_wrapped(judged: Judged) -> bool:
+    """Return whether one object was taken for a whole array."""
+    return any(map(_wraps, judged.candidate.repairs))
+
+
+def _wraps(repair: Repair) -> bool:
+    return repair.kind is RepairKind.ARRAY_WRAPPED and repair.pointer == ""
+
+
+def _of_item(repair: Repair, number: int) -> Repair:
+    """Return what was done to the only item of an array as done to a later one."""
+    pointer = repair.pointer
+    return repair if pointer is None else replace(repair, pointer=f"/{number}{pointer.removeprefix('/0')}")
 
 
 def _in_a_row(text: str, first: Judged, second: Judged) -> bool:
@@ -266,20 +291,18 @@ def _repairs(text: str, reading: Reading, chosen: Candidate) -> tuple[Repair, ..
     if chosen.place is Place.FENCE:
         fence = next((f for f in reading.fences if f.inner.start <= chosen.start and chosen.end <= f.inner.end), None)
         if fence is not None:
-            around = fence.outer
+            around = Span(max(fence.outer.start, len(repairs)), fence.outer.end)  # the mark is none of it
             repairs.append(Repair(RepairKind.FENCE_REMOVED, around.start, around.end))
-    thoughts = [t for t in reading.thoughts if t.end <= around.start or around.end <= t.start]
+    thoughts = [t for t in reading.thoughts if t.end <= chosen.start or chosen.end <= t.start]
     repairs += [Repair(RepairKind.THOUGHT_SET_ASIDE, t.start, t.end) for t in thoughts]
-    before = max((t.end for t in thoughts if t.end <= around.start), default=0)
-    after = max((t.end for t in thoughts if around.end <= t.start), default=around.end)
-    removed = [r for r in chosen.repairs if r.kind is RepairKind.BRACKET_REMOVED]
-    after = max((after, *(r.end for r in removed)))
-    for start, end in ((before, around.start), (after, len(text))):
-        if text[start:end].strip("\ufeff \t\r\n"):
-            repairs.append(Repair(RepairKind.PROSE_SET_ASIDE, start, end))
+    brackets = [Span(r.start, r.end) for r in chosen.repairs if r.kind is RepairKind.BRACKET_REMOVED]
+    start = 0
+    for known in sorted((around, *thoughts, *brackets, Span(len(text), len(text))), key=_start):
+        if text[start : known.start].strip("\ufeff \t\r\n"):
+            repairs.append(Repair(RepairKind.PROSE_SET_ASIDE, start, known.start))
+        start = max(start, known.end)
     return tuple(repairs)
 
 
-def with_notes(extraction: Extraction, notes: tuple[Violation, ...]) -> Extraction:
-    """Return the extraction with what other readers may not keep exactly."""
-    return extraction._replace(notes=notes) if notes else extraction
+def _start(span: Span) -> int:
+    return span.start

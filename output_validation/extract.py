@@ -8,16 +8,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
 from common.errors import StrictJsonError
 from common.schema import CompiledSchema, Json, Violation, compile_schema, dump_json
-from common.schema.strict_json import parse_quickly
+from common.schema.strict_json import parse_json, parse_quickly
 from output_validation.bare import is_rivalled_by_members, judge_bare_members, judge_bare_word
 from output_validation.candidates import END_MARK, Region, Span, read
-from output_validation.choose import choose, nothing, with_notes
+from output_validation.choose import choose, nothing
 from output_validation.extraction import (
     LOSSLESS,
     Candidate,
@@ -29,13 +29,14 @@ from output_validation.extraction import (
     RepairKind,
     confidence_of,
 )
-from output_validation.judge import Judged, judge_region, judge_text, judge_value
+from output_validation.judge import Judged, judge_region, judge_value
 from output_validation.markup import PlainText, last_box, without_markup
-from output_validation.numbers import inexact_numbers
+from output_validation.numbers import inexact_numbers, inexact_numbers_of
 
 MAX_TEXT_CHARS: Final = 8 << 20
 _STRICT: Final = Confidence.STRICT
 _new: Final = tuple.__new__
+_Part = TypeVar("_Part", Candidate, Repair)
 _LONGEST_LEAD: Final = 200
 _MAY_HOLD_MARKUP: Final = frozenset({RepairKind.QUOTES_REPLACED, RepairKind.VALUE_QUOTED, RepairKind.CONTROL_ESCAPED})
 _KEY_BEFORE: Final = re.compile(r"""(?:"|&quot;|(?<![\w'])'[\w $-]{1,60}')\s*(?::|=>)\s*"?\s*$""")
@@ -53,7 +54,7 @@ _LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
 _CITATION_BEFORE: Final = re.compile(r"[^\W\d_][^\n\"{}\[\]]*\[[0-9]{1,3}\],\s*\Z")
 
 _ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
-_LINE_END: Final = re.compile(rf"[ \t\r`~;*)]*(?:</[\w:-]{{1,40}}>)?[ \t\r]*(?:\n|\Z|{END_MARK.pattern})")
+_LINE_END: Final = re.compile(rf"[ \t\r`~;*)]*+(?:</[\w:-]{{1,40}}>[ \t\r]*+)?(?:\n|\Z|{END_MARK.pattern})")
 _MEMBER_BEFORE: Final = re.compile(r"""["',\[{]""")
 _SURPLUS: Final = re.compile(r"[\s\]}]*[\]}]")
 
@@ -82,10 +83,8 @@ def _searched(text: str, compiled: CompiledSchema | None, policy: Policy) -> Ext
     """Return what a text holds that is not strict JSON as a whole."""
     if len(text) > MAX_TEXT_CHARS:
         return nothing(f"the answer is longer than {MAX_TEXT_CHARS} characters", ())
-    if text.startswith("\ufeff"):
-        whole = judge_text(text[1:], Place.WHOLE, Span(1, len(text)), compiled, policy)
-        if whole.readable:
-            return choose(text, read("", policy.max_depth), [whole], compiled, policy)
+    if text.startswith("\ufeff") and _is_strict(text[1:], policy):
+        return _behind_mark(extract(text[1:], compiled, policy=policy), policy)
     found = _found(text, compiled, policy)
     if found.ok and _is_rivalled_by_box(text, found, compiled, policy):
         found = nothing("a LaTeX box beside the value holds another one", found.candidates)
@@ -94,8 +93,35 @@ def _searched(text: str, compiled: CompiledSchema | None, policy: Policy) -> Ext
         found = next((other for other in others if other is not None), found)
     if found.ok and found.chosen is not None:
         chosen = found.candidates[found.chosen]
-        found = with_notes(found, inexact_numbers(text[chosen.start : chosen.end].encode(errors="replace")))
+        raw = text[chosen.start : chosen.end].encode(errors="replace")
+        found = found._replace(notes=inexact_numbers_of(found.value, raw))
     return found
+
+
+def _is_strict(text: str, policy: Policy) -> bool:
+    try:
+        parse_json(text, max_depth=policy.max_depth)
+    except StrictJsonError:
+        return False
+    return True
+
+
+def _behind_mark(found: Extraction, policy: Policy) -> Extraction:
+    """Return the reading of strict JSON as that of a text with a byte order mark before it."""
+    mark = Repair(RepairKind.BOM_REMOVED, 0, 1)
+    candidates = tuple(_moved(each) for each in found.candidates)
+    if found.ok and mark.kind not in policy.allowed:
+        return nothing(f"the policy does not allow {mark.kind}", candidates)
+    repairs = (mark, *(_moved(each) for each in found.repairs))
+    return found._replace(strict=False, repairs=repairs, confidence=confidence_of(repairs), candidates=candidates)
+
+
+def _moved(part: _Part) -> _Part:
+    """Return what was found in a text behind a byte order mark, at its place in the whole."""
+    moved = replace(part, start=part.start + 1, end=part.end + 1)
+    if isinstance(moved, Candidate):
+        return replace(moved, repairs=tuple(_moved(each) for each in moved.repairs))
+    return moved
 
 
 def _is_rivalled_by_box(text: str, found: Extraction, schema: CompiledSchema | None, policy: Policy) -> bool:

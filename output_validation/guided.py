@@ -39,6 +39,7 @@ class _Known:
     options: dict[int, OptionIndex] = field(default_factory=dict)
     branches: dict[int, CompiledSchema | None] = field(default_factory=dict)
     names: dict[int, dict[str, list[str]]] = field(default_factory=dict)
+    formats: dict[str, CompiledSchema | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -168,10 +169,11 @@ class _Guide:
         types = _types(schema)
         if not types or _is_of(value, types):
             name = schema.get("format")
-            if isinstance(value, str) and isinstance(name, str) and (read := read_format(value, name)):
-                self._note(read[1], pointer)
-                return read[0]
-            return value
+            read = read_format(value, name) if isinstance(value, str) and isinstance(name, str) else None
+            if read is None or self._is_in_format(value, name):
+                return value
+            self._note(read[1], pointer)
+            return read[0]
         read = read_scalar_as(value, types)
         if read is not None:
             self._note(read[1], pointer)
@@ -183,6 +185,13 @@ class _Guide:
             self._note(RepairKind.ARRAY_UNWRAPPED, pointer)
             return self._typed(value[0], schema, pointer)
         return value
+
+    def _is_in_format(self, value: Json, name: Json) -> bool:
+        known = self._known.formats
+        if name not in known:
+            known[name] = self._compile({"format": name})
+        compiled = known[name]
+        return compiled is not None and compiled.is_valid(value)
 
     def _may_be_item(self, value: Json, items: Json) -> bool:
         """Return whether an object is one of the items and not a wrapper around them."""
@@ -296,15 +305,23 @@ class _Guide:
 def resolve(schema: Json, root: Json) -> Json:
     """Return what a schema that is only a reference into ``root`` refers to."""
     for _ in range(_MAX_REFERENCES):
-        target = schema.get("$ref") if isinstance(schema, dict) else None
-        if not isinstance(target, str) or not (target == "#" or target.startswith("#/")):
+        target = resolve_once(schema, root)
+        if target is schema:
             return schema
-        node: Any = root
-        for token in target.split("/")[1:]:
-            name = token.replace("~1", "/").replace("~0", "~")
-            node = node.get(name) if isinstance(node, dict) else None
-        schema = node
+        schema = target
     return None
+
+
+def resolve_once(schema: Json, root: Json) -> Json:
+    """Return what the reference that a schema is refers to, which may be another one; the schema if it is none."""
+    target = schema.get("$ref") if isinstance(schema, dict) else None
+    if not isinstance(target, str) or not (target == "#" or target.startswith("#/")):
+        return schema
+    node: Any = root
+    for token in target.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
 
 
 def _types(schema: dict[str, Any]) -> frozenset[str]:

@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from common.errors import StrictJsonError
-from common.schema import CompiledSchema, Json, Violation, parse_json
+from common.schema import CompiledSchema, Json, Violation, dump_json, parse_json
+from common.schema.locate import depth_within
 from output_validation.candidates import Region, Span
-from output_validation.extraction import Candidate, Place, Policy, Repair, RepairKind
+from output_validation.declared import item, members, plain
+from output_validation.extraction import LOSSY, Candidate, Place, Policy, Repair, RepairKind
 from output_validation.guided import read_as, resolve
 from output_validation.tolerant import Mended, read_tolerantly
 from output_validation.tolerant_text import UnreadableError
 
-_OPEN_ENDED: Final = ("patternProperties", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "unevaluatedProperties")
-"""What declares members elsewhere than among the properties."""
-
+_DEEPENING: Final = frozenset({RepairKind.STRING_DECODED, RepairKind.ARRAY_WRAPPED})
 _KEYWORD_OF: Final = {RepairKind.TAIL_LOST: "truncated", RepairKind.DUPLICATE_DROPPED: "duplicate-key"}
 
 
@@ -21,7 +21,8 @@ _KEYWORD_OF: Final = {RepairKind.TAIL_LOST: "truncated", RepairKind.DUPLICATE_DR
 class Judged:
     """A candidate with its value. ``readable``: it is JSON, strict or mended as the policy allows.
 
-    ``guided``: it had to be read as the schema demands. ``label``: of its fence.
+    ``guided``: it had to be read as the schema demands. ``label``: of its fence. ``barred``: the value, if any, that
+    it is by lossless repairs which the policy does not allow: nothing to be taken, and yet a rival to others.
     """
 
     candidate: Candidate
@@ -29,15 +30,18 @@ class Judged:
     readable: bool
     guided: bool = False
     label: str = ""
+    barred: tuple[Json, ...] = ()
 
 
 def judge_text(text: str, place: Place, span: Span, schema: CompiledSchema | None, policy: Policy) -> Judged:
     """Judge a part that should be strict JSON."""
-    part = text if place is Place.WHOLE else text[span.start : span.end]
+    part = text[span.start : span.end]
     try:
         value = parse_json(part, max_depth=policy.max_depth)
     except StrictJsonError as error:
-        fault = Violation(error.pointer, "duplicate-key" if error.code == "duplicate-key" else "json", str(error))
+        keyword = "duplicate-key" if error.code == "duplicate-key" else "json"
+        offset = span.start + len(part.encode(errors="replace")[: error.offset].decode(errors="ignore"))
+        fault = Violation(error.pointer, keyword, f"{error.problem} (character {offset}). {error.mend}")
         return Judged(Candidate(place, span.start, span.end, (fault,)), None, readable=False)
     return judge_value(value, place, span, (), schema, policy)
 
@@ -51,7 +55,9 @@ def judge_value(
         keyword = next((_KEYWORD_OF[kind] for kind in forbidden if kind in _KEYWORD_OF), "json")
         names = ", ".join(dict.fromkeys(forbidden))
         fault = Violation("", keyword, f"it is not JSON, and the policy does not allow to mend it by {names}")
-        return Judged(Candidate(place, span.start, span.end, (fault,), repairs), value, readable=False)
+        barred = (value,) if LOSSY.isdisjoint(forbidden) and (schema is None or schema.is_valid(value)) else ()
+        return Judged(Candidate(place, span.start, span.end, (fault,), repairs), value, readable=False, barred=barred)
+    barred = ()
     faults = tuple(schema.check(value)) if schema is not None else ()
     if faults and schema is not None:
         read = read_as(value, schema)
@@ -61,10 +67,15 @@ def judge_value(
             lost = any(r.kind is RepairKind.NUMBER_MENDED for r in repairs) and any(
                 r.kind is RepairKind.TEXT_READ for r in guided
             )
-            if not lost and all(repair.kind in policy.allowed for repair in guided):
-                candidate = Candidate(place, span.start, span.end, (), (*repairs, *guided))
-                return Judged(candidate, read[0], readable=True, guided=True)
-    return Judged(Candidate(place, span.start, span.end, faults, repairs), value, readable=True)
+            too_deep = any(r.kind in _DEEPENING for r in guided) and not depth_within(
+                dump_json(read[0]), policy.max_depth
+            )
+            if not (lost or too_deep):
+                if all(repair.kind in policy.allowed for repair in guided):
+                    candidate = Candidate(place, span.start, span.end, (), (*repairs, *guided))
+                    return Judged(candidate, read[0], readable=True, guided=True)
+                barred = (read[0],)
+    return Judged(Candidate(place, span.start, span.end, faults, repairs), value, readable=True, barred=barred)
 
 
 def judge_region(text: str, region: Region, schema: CompiledSchema | None, policy: Policy) -> Judged:
@@ -104,25 +115,24 @@ def _is_whole(judged: Judged, mended: Mended, region: Region, schema: CompiledSc
     wrappers = sum(repair.kind is RepairKind.WRAPPER_REMOVED for repair in judged.candidate.repairs)
     node, container = schema.schema, judged.value
     for _ in range(max(1, len(mended.unclosed) - wrappers)):
-        beside = isinstance(node, dict) and "$ref" in node and "properties" in node
-        node = resolve(node, schema.schema)
-        if beside or not isinstance(node, dict) or not isinstance(container, dict | list) or not container:
+        known = _in_closed_block(node, schema.schema) if region.sealed else plain(node, schema.schema)
+        if known is None or not isinstance(container, dict | list) or not container:
             return False
         if isinstance(container, list):
-            if not region.sealed and node.get("maxItems") != len(container):
+            if not region.sealed and known.get("maxItems") != len(container):
                 return False
-            node, container = node.get("items"), container[-1]
+            node, container = item(known, len(container) - 1), container[-1]
             continue
-        declared = node.get("properties")
-        if not isinstance(declared, dict) or not declared or any(name not in container for name in declared):
-            return False
-        if not region.sealed and _declares_more(node):
+        declared = members(known)
+        if not declared or any(name not in container for name in declared):
             return False
         last = next(reversed(container))
         node, container = declared.get(last), container[last]
     return True
 
 
-def _declares_more(node: dict[str, Json]) -> bool:
-    """Return whether an object may have members that the schema speaks of without naming them among its properties."""
-    return isinstance(node.get("additionalProperties"), dict) or any(key in node for key in _OPEN_ENDED)
+def _in_closed_block(node: Json, root: Json) -> dict[str, Json] | None:
+    """Return a schema of which the named members are enough: the model came to the end of the block it wrote."""
+    found = resolve(node, root)
+    is_beside = isinstance(node, dict) and "$ref" in node and "properties" in node
+    return found if isinstance(found, dict) and not is_beside else None

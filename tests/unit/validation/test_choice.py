@@ -5,8 +5,86 @@ from typing import Any
 
 import pytest
 
-from output_validation import extract
+from output_validation import LOSSLESS, SET_ASIDE, Policy, extract
 from tests.unit.validation.schemas import ONE_NUMBER, fenced
+
+
+@pytest.mark.parametrize(
+    ("escaped", "plain"),
+    [
+        ("it&#039;s", "it's"),
+        ("a&#x2F;b", "a/b"),
+        ("caf&eacute; &#8217;", "caf\u00e9 \u2019"),
+        ("&amp;lt;", "&lt;"),
+        ("?a=1&copy=2 &nope;", "?a=1&copy=2 &nope;"),
+    ],
+)
+def test_what_was_escaped_for_html_is_undone_once(escaped: str, plain: str) -> None:
+    assert extract(f"{{&quot;s&quot;: &quot;{escaped}&quot;}}", None).value == {"s": plain}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "pointers"),
+    [
+        ('{"n": "1"}\n{"n": "2"}', ONE_NUMBER, ["/0/n", "/1/n", None]),
+        ('{"tags": "a"}\n{"tags": "b"}', {"properties": {"tags": {"type": "array"}}}, ["/0/tags", "/1/tags", None]),
+    ],
+)
+def test_what_was_read_in_joined_lines_is_told_of_the_item_that_it_is(
+    text: str, schema: dict[str, Any], pointers: list[str | None]
+) -> None:
+    extraction = extract(text, {"type": "array", "items": {"type": "object", **schema}})
+
+    assert [repair.pointer for repair in extraction.repairs] == pointers
+
+
+@pytest.mark.parametrize("policy", [LOSSLESS, SET_ASIDE])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n": "1"}\n\n{"n": 2}',
+        '{"n": 1,}\n\n{"n": 2}',
+        fenced('{"n": "1"}') + fenced('{"n": 2}'),
+    ],
+)
+def test_what_the_policy_forbids_to_mend_is_still_a_rival(text: str, policy: Policy) -> None:
+    assert not extract(text, ONE_NUMBER, policy=policy).ok
+
+
+def test_what_is_mended_though_it_may_not_be_is_no_answer_where_words_call_it_one() -> None:
+    text = 'Final answer: {"n": 1,}\n\nExample: {"n": 2}'
+
+    assert extract(text, ONE_NUMBER).value == {"n": 1}
+    assert not extract(text, ONE_NUMBER, policy=SET_ASIDE).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("```json\n<think>no</think>\n" + '{"n": 1}\n```', {"fence-removed", "thought-set-aside"}),
+        ('I would rather not.<think>x</think>{"n": 1}', {"prose-set-aside", "thought-set-aside"}),
+        ('{"n": 1}\nDone, I hope.\n<think>x</think>', {"prose-set-aside", "thought-set-aside"}),
+        ('<think>x</think>{"n": 1}', {"thought-set-aside"}),
+        ('\ufeff{"n": "1"}', {"bom-removed", "number-read"}),
+        ('\ufeff"{\\"n\\": 1,}"', {"bom-removed", "string-decoded", "comma-removed"}),
+    ],
+)
+def test_all_that_is_set_aside_is_told_and_asks_the_policy(text: str, kinds: set[str]) -> None:
+    extraction = extract(text, ONE_NUMBER)
+
+    assert extraction.value == {"n": 1}
+    assert {repair.kind.value for repair in extraction.repairs} == kinds
+    assert not extraction.strict
+    for kind in extraction.repairs:
+        assert not extract(text, ONE_NUMBER, policy=Policy(LOSSLESS.allowed - {kind.kind})).ok
+
+
+def test_a_fault_is_told_by_its_place_in_the_answer() -> None:
+    before = "x" * 30
+
+    assert "(character 37)" in extract(before + ' {"n": ,"s": 2}', None).violations[0].message
+    assert "(character 31)" in extract(before + ' {\\"n\\": ,\\"s\\": 2}', None).violations[0].message
+    assert "(character 38)" in extract(before + ' {"n": "\\u0000"}', None).violations[0].message
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,34 @@ def test_a_megabyte_of_anything_behind_the_value_is_passed_in_time(piece: str) -
     assert extract("{'n': 1}" + piece * (1_000_000 // len(piece)), {"type": "object"}).candidates
 
 
+def test_a_megabyte_of_blanks_behind_a_bracket_too_many_is_passed_in_time() -> None:
+    assert not extract('{"n": 1}}' + " " * 1_000_000 + "x", SCHEMA).ok
+
+
+@pytest.mark.parametrize("text", ['{"s": http://a\ud800b, "n": 1}', '{"s": http://a\x00b, "n": 1}'])
+def test_no_text_raises_nor_becomes_a_value_that_json_cannot_carry(text: str) -> None:
+    assert not extract(text, None).ok
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"enum": ["a\x00b", "c"]}])
+@pytest.mark.parametrize("text", ["a\x00b", "'a\x00b'"])
+def test_a_bare_word_with_a_nul_is_refused(text: str, schema: dict[str, Any]) -> None:
+    assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize("depth", [0, 251])
+def test_a_policy_names_a_depth_that_can_be_read(depth: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to 250"):
+        Policy(LOSSLESS.allowed, max_depth=depth)
+
+
+def test_faulty_json_may_nest_as_deep_as_a_policy_can_say() -> None:
+    policy = Policy(LOSSLESS.allowed, max_depth=250)
+
+    assert extract("[" * 250 + "1," + "]" * 250, None, policy=policy).ok
+    assert extract('{"a":' * 250 + "1," + "}" * 250, None, policy=policy).ok
+
+
 def test_ten_thousand_levels_and_a_hundred_thousand_candidates_are_refused() -> None:
     assert not extract('{"n":' * 10_000 + "1" + "}" * 10_000, SCHEMA).ok
     assert not extract("{'n':" * 10_000 + "1" + "}" * 10_000, SCHEMA).ok
