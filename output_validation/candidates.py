@@ -66,7 +66,7 @@ END_MARK: Final = re.compile(
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
 _LEAD_IN_FENCE: Final = re.compile(
     r"\s*+(?:(?:<[\w:-]{1,40}>|\(|[*_`']{1,3}|(?:[Jj]son|JSON|[Aa]nswer|[Oo]utput|[Rr]esult)\b\s*:?|export default\b"
-    r"|[A-Za-z_][\w.]{0,80}\s*[(=]|(?:`{3,}|~{3,})[\w+.-]*|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*="
+    r"|[A-Za-z_][\w.]{0,80}\s*[(=]|(?:`{3,}+|~{3,}+)[\w+.-]*+|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*="
     r"|[^\W\d_][\w'\u2019-]*(?:(?:,? [\w'\u2019-]+){0,30}[.!]|(?:,? [\w'\u2019-]+){2,30} ?:)[ \t]*\n"
     r"|[^\W\d_]{3,60}\uff1a[ \t]*\n)\s*+){1,4}[\[{]"
 )

@@ -4,15 +4,18 @@ So a job runs the very version it was accepted with, also on a machine whose fol
 """
 
 import asyncio
+from typing import Final
 
 from common.errors import JobError, RecipeError
 from common.ports import RecipeBundles
 from common.recipes.catalogue import RecipeCatalogue
 from common.recipes.recipe import Recipe, from_bundle
 
+_MOST_REBUILT: Final = 256
+
 
 class RecipeShelf:
-    """Looks recipes up for a stage. What is rebuilt from a bundle is kept."""
+    """Looks recipes up for a stage. What is rebuilt from a bundle is kept, the last few hundred of it."""
 
     def __init__(self, catalogue: RecipeCatalogue, bundles: RecipeBundles) -> None:
         self._catalogue = catalogue
@@ -28,7 +31,10 @@ class RecipeShelf:
         if bundle is None:
             raise JobError("recipe_unknown", f"no recipe with content hash {content_hash[:12]} is published")
         try:
-            self._rebuilt[content_hash] = await asyncio.to_thread(from_bundle, bundle, content_hash[:12])
+            rebuilt = await asyncio.to_thread(from_bundle, bundle, content_hash[:12])
         except RecipeError as error:
             raise JobError("recipe_unusable", str(error)) from error
-        return self._rebuilt[content_hash]
+        while len(self._rebuilt) >= _MOST_REBUILT:
+            del self._rebuilt[next(iter(self._rebuilt))]
+        self._rebuilt[content_hash] = rebuilt
+        return rebuilt

@@ -270,6 +270,15 @@ def test_a_megabyte_of_anything_is_refused_in_time(before: str, piece: str) -> N
     assert len(extraction.candidates) < 1_000
 
 
+@pytest.mark.parametrize("piece", ["~", "`", "*", "'", "<a", "x.", "a b ", "//"])
+@pytest.mark.parametrize("fence", ["```json\n", "~~~json\n", "```json\n   "])
+def test_a_block_that_begins_with_the_same_sign_over_and_over_is_refused_in_time(fence: str, piece: str) -> None:
+    closing = "\n```" if fence.startswith("`") else "\n~~~"
+
+    assert not extract(fence + piece * 100_000 + closing, {"type": "object"}).ok
+    assert not extract(fence + piece * 100_000 + "x" + closing, {"type": "object"}).ok
+
+
 @pytest.mark.parametrize("piece", [" ", "\n`", "\n> ", " ...", ", ", " (", "\ndata: [DONE]"])
 def test_a_megabyte_of_anything_behind_the_value_is_passed_in_time(piece: str) -> None:
     assert extract('{"n": 1}' + piece * (1_000_000 // len(piece)) + " and", {"type": "object"}).candidates
