@@ -169,7 +169,7 @@ class _Guide:
         types = _types(schema)
         if not types or _is_of(value, types):
             name = schema.get("format")
-            read = read_format(value, name) if isinstance(value, str) and isinstance(name, str) else None
+            read = read_format(value, name, types) if isinstance(value, str) and isinstance(name, str) else None
             if read is None or self._is_in_format(value, name):
                 return value
             self._note(read[1], pointer)
@@ -254,10 +254,11 @@ class _Guide:
         names, rivals = self._known.names[id(declared)], _by_plain(unknown)
         renamed: dict[str, str] = {}
         for plain, keys in rivals.items():
-            matches = [n for n in names.get(plain, ()) if n not in value and (closed or n in required)]
+            matches = [n for n in names.get(plain, ()) if n not in value]
             if len(matches) == 1 and len(keys) == 1:
                 renamed[keys[0]] = matches[0]
-        return renamed
+        # Where any member may stand beside those declared, one that must be there shows how the keys are written.
+        return renamed if closed or not set(renamed.values()).isdisjoint(required) else {}
 
     def _branch(self, value: Json, branches: list[Json], pointer: str) -> Json:
         """Return the value as the one alternative reads it that makes it valid; unchanged where there are several."""

@@ -22,13 +22,17 @@ _GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,100}(?:\.[
 _TRUE: Final = frozenset({"true", "yes", "y", "on"})
 _FALSE: Final = frozenset({"false", "no", "n", "off"})
 _NULL: Final = frozenset({"null", "none", "nil", ""})
+_NOTHING: Final = _NULL | {"n/a", "n.a.", "not available", "not applicable", "-", "--", "\u2013", "\u2014"}
+"""What is written where there is nothing to be written, and no text may stand."""
+
+_DECORATED: Final = re.compile(r"(['\"`*_]{1,3})([^'\"`*_]{1,200})\1")
 _SEPARATORS: Final = re.compile(r"(?<=[^\W_])(?:(?<=[0-9])[\s_\-.]+(?![0-9])|(?<![0-9])[\s_\-.]+)(?=[^\W_])")
 """What may stand between the words of an option. A slash is none: it stands between two things, or in n/a."""
 
 _SLASH: Final = re.compile(r"\s*+/\s*")
 _LETTERS_APART: Final = re.compile(r"[^\W\d_](?:[\s_-]+[^\W\d_])+")
 _SEVERAL: Final = re.compile(r"[,;|\n\u3001\uff0c\uff1b]")
-_NO_ITEM: Final = _NULL | {"n/a", "na", "-", "--", "\u2013", "\u2014"}
+_NO_ITEM: Final = _NOTHING | {"na"}
 _BRACKETS: Final = frozenset("[({<")
 _MAX_ENUM: Final = 2_000
 _MAX_DECODED: Final = 3
@@ -92,7 +96,7 @@ def read_enum(value: Json, options: Sequence[Json], index: OptionIndex) -> Read 
     if len(options) > _MAX_ENUM or isinstance(value, dict | list | float):
         return None
     spelled = _spelled(value)
-    as_sentence = spelled.removesuffix(".") if isinstance(value, str) else ""
+    as_sentence = _undecorated(spelled) if isinstance(value, str) else ""
     for places, wanted in (
         (index.by_case, spelled),
         (index.by_letters, _joined(value)),
@@ -105,8 +109,10 @@ def read_enum(value: Json, options: Sequence[Json], index: OptionIndex) -> Read 
     return _null(value, frozenset({"null"})) if isinstance(value, str) and (False, None) in index.scalars else None
 
 
-def read_format(value: str, name: str) -> Read | None:
-    """Return a date or time written otherwise in the form that the format demands."""
+def read_format(value: str, name: str, types: frozenset[str]) -> Read | None:
+    """Return a date or time written otherwise in the form that the format demands, null for what says there is none."""
+    if nothing := _null(value, types):
+        return nothing
     read = read_date(value, name)
     return None if read is None or read == value else (read, RepairKind.DATE_READ)
 
@@ -121,6 +127,13 @@ def _spelled(value: Json) -> str:
             return value.strip().casefold()
         case _:
             return ""
+
+
+def _undecorated(word: str) -> str:
+    """Return a word without what stands around it in a sentence or in Markdown."""
+    word = word.rstrip(".!")
+    inner = _DECORATED.fullmatch(word)
+    return inner[2].strip() if inner else word
 
 
 def _joined(value: Json) -> str:
@@ -152,14 +165,14 @@ def _number(value: str, types: frozenset[str]) -> Read | None:
 
 
 def _boolean(value: str, types: frozenset[str]) -> Read | None:
-    word = value.strip().casefold()
+    word = _undecorated(value.strip().casefold())
     if "boolean" not in types or word not in _TRUE | _FALSE:
         return None
     return word in _TRUE, RepairKind.BOOLEAN_READ
 
 
 def _null(value: str, types: frozenset[str]) -> Read | None:
-    return (None, RepairKind.NULL_READ) if "null" in types and value.strip().casefold() in _NULL else None
+    return (None, RepairKind.NULL_READ) if "null" in types and value.strip().casefold() in _NOTHING else None
 
 
 def _decoded(value: str, types: frozenset[str]) -> Read | None:

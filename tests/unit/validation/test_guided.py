@@ -56,10 +56,38 @@ def test_another_number_or_sign_is_another_option(options: list[Any], value: str
         ([1, 2], "2", 2),
         (["1", "2"], 2, "2"),
         (["a", None], "null", None),
+        (["a", None], "N/A", None),
+        (["low", "high"], "'low'", "low"),
+        (["low", "high"], '"low"', "low"),
+        (["low", "high"], "**Low**", "low"),
+        (["low", "high"], "`low`", "low"),
+        (["low", "high"], "Low!", "low"),
     ],
 )
 def test_an_option_in_another_spelling_is_read(options: list[Any], value: Any, option: Any) -> None:
     assert _read(json.dumps({"v": value}), _closed(v={"enum": options})) == {"v": option}
+
+
+@pytest.mark.parametrize("word", ["null", "None", "N/A", "-", "not available", ""])
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": ["string", "null"], "format": "date"}, {"type": ["number", "null"]}, {"type": ["boolean", "null"]}],
+)
+def test_words_for_nothing_are_null_where_no_text_may_stand(word: str, schema: dict[str, Any]) -> None:
+    assert _read(json.dumps({"v": word}), _closed(v=schema)) == {"v": None}
+    assert _read(json.dumps({"v": word}), _closed(v={"type": ["string", "null"]})) == {"v": word}
+
+
+@pytest.mark.parametrize(("word", "value"), [("true.", True), ("Yes.", True), ("'false'", False), ("**no**", False)])
+def test_a_decorated_word_is_still_true_or_false(word: str, value: bool) -> None:
+    assert _read(json.dumps({"v": word}), _closed(v={"type": "boolean"})) == {"v": value}
+
+
+def test_keys_are_read_in_another_spelling_all_or_none() -> None:
+    schema = {"type": "object", "properties": {"price": {}, "isPaid": {}}, "required": ["price"]}
+
+    assert _read('{"Price": 1, "is_paid": true}', schema) == {"price": 1, "isPaid": True}
+    assert _read('{"price": 1, "is_paid": true}', schema) == {"price": 1, "is_paid": True}
 
 
 def test_a_place_that_is_right_is_not_touched_where_another_is_read() -> None:
@@ -145,7 +173,8 @@ def test_no_item_and_several_in_one_text_are_not_one(text: str) -> None:
 def test_a_wrapper_around_the_items_is_no_item(items: dict[str, Any]) -> None:
     schema = {"type": "array", "items": items}
 
-    assert _read('{"items": [{"n": 1}, {"n": 2}], "count": 2}', schema) is _REFUSED
+    assert _read('{"items": [{"n": 1}, {"n": 2}], "count": 2}', schema) == [{"n": 1}, {"n": 2}]
+    assert _read('{"items": [{"n": 1}, {"n": 2}], "count": 12}', schema) is _REFUSED
     assert _read('{"N": 1, "m": 2}', schema) == [{"N": 1, "m": 2}]
 
 
