@@ -17,6 +17,7 @@ import orjson
 from output_validation.citations import is_citation, names_source
 from output_validation.escaped import is_escaped, unescape
 from output_validation.extraction import Place, Repair, RepairKind
+from output_validation.speakers import own_words_end
 from output_validation.thoughts import thoughts as find_thoughts
 from output_validation.tolerant import Mended, read_tolerantly
 from output_validation.tolerant_text import UnreadableError
@@ -128,6 +129,7 @@ def read(text: str, max_depth: int) -> Reading:
     """Return the candidates of ``text`` in order of appearance."""
     thoughts = tuple(Span(*each) for each in find_thoughts(text))
     masked = blanked(text, thoughts)
+    masked = masked[: own_words_end(masked)]
     fences = tuple(islice(_fences(masked), MAX_FENCES + 1))
     search = _Search(text, masked, fences, max_depth)
     regions = sorted(search.regions(), key=lambda region: region.span.start)

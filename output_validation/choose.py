@@ -29,6 +29,9 @@ from output_validation.rivals import doubt, stands_among_members
 
 _ORDER: Final = (Place.WHOLE, Place.FENCE, Place.PROSE)
 _TELLS_JSON: Final = re.compile(r"[\"'`{}\u201c\u2018\n]")
+_BETWEEN_ROWS: Final = re.compile(r"[\s,;]*+|[\s,;]*?\n[ \t]*+(?:[-*+\u2022]|\d{1,4}[.)])[ \t]{1,9}")
+"""Between values in a row, or in the lines of a list in Markdown."""
+
 _IN_SIGHT: Final = 200
 _JSON_LABELS: Final = frozenset({"json", "jsonc", "json5"})
 
@@ -247,7 +250,7 @@ def _of_item(repair: Repair, number: int) -> Repair:
 
 
 def _in_a_row(text: str, first: Judged, second: Judged) -> bool:
-    return not text[first.candidate.end : second.candidate.start].strip(" \t\r\n,;")
+    return _BETWEEN_ROWS.fullmatch(text, first.candidate.end, second.candidate.start) is not None
 
 
 def _in_a_list(text: str, first: Judged, second: Judged) -> bool:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 CITATION: Final = re.compile(r"\[[0-9]{1,3}(?:, ?[0-9]{1,3}){0,3}\]")
-_NOTHING_BEHIND: Final = re.compile(r"[ \t]*[\]}),;.]*[ \t]*(?:\n|\Z)")
+_NOTHING_BEHIND: Final = re.compile(r"[ \t]*+(?:[\]}),;.]++[ \t]*+)?(?:\n|\Z)")
 _LEADS_TO_VALUE: Final = re.compile(
     r"(?:[:=>(]|\b(?:is|are|be|was|answer|result|output|value|list|array|return|returning|json))\W*\Z", re.IGNORECASE
 )

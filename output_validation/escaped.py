@@ -16,6 +16,7 @@ _HALF_ESCAPED: Final = re.compile(r'(?<!\\)\\\\(?=")')
 _QUOTES_ONLY: Final = re.compile(r'(?:[^\\]|\\{1,2}")*+')
 """What was escaped in its quotes alone. Another backslash may be one that was not escaped: C:\\temp."""
 
+_TOKEN_OR_BLANK: Final = re.compile(r'("(?:[^"\\]|\\.)*+")|\\[nrt]')
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
 
@@ -34,13 +35,20 @@ def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
     closer = "}" if text[start] == "{" else "]"
     end = text.rfind(closer, start, bare.start() if bare else limit) + 1
     if end <= start:
-        return None
+        return _without_escaped_blanks(text, start, text.rfind(closer, start, limit) + 1)
     if _HTML_OPENING.match(text, start):
         return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text[start:end]), end
     plain = _unescaped(text[start:end])
     if plain is None and _QUOTES_ONLY.fullmatch(text, start, end):
         plain = _unescaped(_HALF_ESCAPED.sub(r"\\\\\\", text[start:end]))
     return (plain, end) if plain is not None else None
+
+
+def _without_escaped_blanks(text: str, start: int, end: int) -> tuple[str, int] | None:
+    r"""Return the value where only the blanks between its tokens were escaped, and no sign of it twice."""
+    if end <= start or text.find("\\\\", start, end) >= 0:
+        return None
+    return _TOKEN_OR_BLANK.sub(lambda found: found[1] or " ", text[start:end]), end
 
 
 def _unescaped(part: str) -> str | None:

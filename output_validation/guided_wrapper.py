@@ -148,6 +148,7 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
         keys = [] if any(key.casefold() in _NOT_THE_ANSWER or _TAKING_BACK.search(key) for key in keys) else keys
         if value.get("type") == "object" and "properties" in value and "type" not in own:
             keys = ["properties"]  # filled in where the schema has the members' own schemas
+        keys = keys or _counted_list(value)
     if len(keys) != 1 or keys[0] in own:
         return None
     inner = value[keys[0]]
@@ -169,6 +170,15 @@ def _wrapping_key(value: dict[str, Json], own: frozenset[str]) -> str | None:
         if key in own and not (is_remark or is_envelope):
             return None
     return keys[0]
+
+
+def _counted_list(value: dict[str, Json]) -> list[str]:
+    """Return the key of a list beside which nothing stands but how many items it has."""
+    lists = [key for key, inner in value.items() if isinstance(inner, list)]
+    if len(lists) != 1:
+        return []
+    others = [other for key, other in value.items() if key != lists[0]]
+    return lists if all(type(other) is int and other == len(value[lists[0]]) for other in others) else []
 
 
 def holds_schemas(value: Json) -> bool:

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from typing import Final
 
 _NAMES: Final = (
-    r"(?:think|thinking|thoughts?|thought_process|chain_of_thought|reasoning|reflection|scratchpad|analysis|seed:think)"
+    r"(?:think|thinking|thoughts?|thought_process|chain_of_thought|reasoning|reflection|scratch_?pad|cot"
+    r"|inner_monologue|analysis|seed:think)"
 )
 _ATTRIBUTES: Final = r"""(?:\s++[\w:-]++\s*+=\s*+["'][^<>"'\n]{0,80}["'])*+\s*+"""
 _HEADER: Final = r"<\|channel\|>(?:final|commentary[^<>\n]{0,80})(?:<\|constrain\|>\w{1,20})?<\|message\|>"
 TAG: Final = re.compile(
-    rf"(?P<open><{_NAMES}{_ATTRIBUTES}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<unused94>)"
+    rf"(?P<open><{_NAMES}{_ATTRIBUTES}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<unused94>|<\|START_THINKING\|>|<\|thinking\|>)"
     r"|(?P<channel><\|channel\|>analysis<\|message\|>)"
-    rf"|(?P<close></{_NAMES}\s*+>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<unused95>|<\|channel\|>final<\|message\|>)"
+    rf"|(?P<close></{_NAMES}\s*+>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<unused95>|<\|END_THINKING\|>|<\|/thinking\|>"
+    r"|<\|channel\|>final<\|message\|>)"
     rf"|(?P<end><\|end\|>(?:(?:<\|start\|>assistant)?{_HEADER})?|{_HEADER})",
     re.IGNORECASE,
 )

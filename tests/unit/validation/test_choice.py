@@ -184,11 +184,75 @@ _ROWS: dict[str, Any] = {"type": "array", "items": ONE_NUMBER}
         ('[{"n": 1}, {"n": 2}]\n\n{"n": 3}', None),
         ('{"n": "bad"}\n{"n": 1}', _ROWS),
         ('1. {"n": "x"}\n2. {"n": 1}', _ROWS),
-        ('1. {"n": 1}\n2. {"n": 1}', _ROWS),
     ],
 )
 def test_one_of_several_values_is_not_taken_for_all(text: str, schema: dict[str, Any] | None) -> None:
     assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '1. {"n": 1}\n2. {"n": 2}\n\n3. {"n": 3}',
+        '- {"n": 1}\n- {"n": 2}\n- {"n": 3}',
+        'I found:\n  * {"n": 1}\n  * {"n": 2}\n  * {"n": 3}\nThat is all.',
+        '{"items": [{"n": 1}, {"n": 2}, {"n": 3}], "count": 3}',
+    ],
+)
+def test_the_lines_of_a_list_and_a_counted_list_are_an_array(text: str) -> None:
+    assert extract(text, _ROWS).value == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert not extract(text, ONE_NUMBER).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'{\n  "n": 1, "s": "a b"\n}', {"n": 1, "s": "a b"}),
+        (r'{\n  "n": 1, "s": "a\nb \"c\""\n}', {"n": 1, "s": 'a\nb "c"'}),
+        (r'[\n\t1,\n\t"x"\n]', [1, "x"]),
+    ],
+)
+def test_escaped_blanks_between_the_tokens_are_blanks(text: str, value: object) -> None:
+    assert extract(text, None).value == value
+
+
+def test_escaped_blanks_beside_signs_escaped_twice_are_not_read() -> None:
+    assert not extract(r'{\n  "n": 1, "s": "a\\nb"\n}', None).ok
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        '\n\nInput: another\nOutput: {"n": 2}',
+        '\n###\nText: another\nof two lines\nAnswer: {"n": 2}',
+        '\n\nQ: x\nA: {"n": 2}\n\nQ: y\nA: {"n": 3}',
+        '<|im_end|>\n<|im_start|>user\nnext<|im_end|>\n<|im_start|>assistant\n{"n": 2}<|im_end|>',
+        '</s>\n[INST] use {"n": 2} [/INST]',
+        '<|eot_id|><|start_header_id|>user<|end_header_id|>{"n": 2}',
+    ],
+)
+def test_what_a_model_says_in_the_name_of_others_is_no_answer(rest: str) -> None:
+    assert extract('{"n": 1}' + rest, ONE_NUMBER).value == {"n": 1}
+    assert extract(fenced('{"n": 1}') + rest, ONE_NUMBER).value == {"n": 1}
+    assert not extract('{"n": "one"}' + rest, ONE_NUMBER).ok
+
+
+def test_the_examples_before_an_answer_do_not_end_it() -> None:
+    assert extract('Input: x\nOutput: {"n": 1}', ONE_NUMBER).value == {"n": 1}
+    assert not extract('Input: x\nOutput: {"n": 1}\n\nInput: y\nOutput: {"n": 2}', ONE_NUMBER).ok
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed"),
+    [
+        ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("<|thinking|>", "<|/thinking|>"),
+        ("<scratch_pad>", "</scratch_pad>"),
+    ],
+)
+def test_what_is_between_marks_of_thought_is_no_answer(opened: str, closed: str) -> None:
+    assert not extract(opened + '{"n": 1}' + closed, ONE_NUMBER).ok
+    assert extract(opened + '{"n": 1}' + closed + '{"n": 2}', ONE_NUMBER).value == {"n": 2}
 
 
 @pytest.mark.parametrize(
