@@ -16,6 +16,14 @@ from output_validation.judge import Judged
 
 _LOOK_BACK: Final = 400
 _KEY_AT_END: Final = re.compile(r"([^\W\d]\w*)[\"'`*]*\s*[:=][\s*]*\Z")
+_IN_SIGHT: Final = 120
+_NUMBERED: Final = re.compile(
+    r"\b(?:(?:second|third|fourth|fifth)\b(?! (?:attempt|try|version|pass|draft|time))"
+    r"|(?:option|alternative|variant|item|entry|person|record|case|choice|candidate) ?#? ?"
+    r"(?:[2-9]|[B-F]|two|three|II|III)\b)"
+    r"[^\n{\[]{0,60}\s{0,9}(?:`{3,9}\w{0,10}\s{0,9}|> ?)?\Z",
+    re.IGNORECASE,
+)
 _MARKS: Final = " \t\r\"'`*."
 _NO_MEMBER: Final = frozenset(
     [
@@ -122,12 +130,29 @@ def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) 
     follows = rival.candidate.start >= chosen.candidate.end
     if cue is Cue.ANSWER:
         return follows or (mine is not Cue.ANSWER and not rival.candidate.ok)
-    if cue is Cue.DECOY or not follows:
+    if cue is Cue.DECOY:
         return False
+    if not follows:
+        is_aside = _is_another(text, chosen) or _is_mentioned(text, chosen)
+        corrects = mine is Cue.ANSWER or is_correction(text, rival.candidate.end, chosen.candidate.start)
+        return is_aside and not corrects and not rival.candidate.ok
     takes_back = is_correction(text, chosen.candidate.end, rival.candidate.start)
     if rival.candidate.place is chosen.candidate.place:
         return not rival.candidate.ok and (cue is Cue.NONE or takes_back)
     return rival.candidate.ok or takes_back or (cue is Cue.NONE and not rival.readable)
+
+
+def _is_another(text: str, chosen: Judged) -> bool:
+    """Return whether the words before a value number it as one after the first."""
+    start = chosen.candidate.start
+    return _NUMBERED.search(text, max(0, start - _IN_SIGHT), start) is not None
+
+
+def _is_mentioned(text: str, chosen: Judged) -> bool:
+    """Return whether a value stands in backticks within a sentence."""
+    start = chosen.candidate.start
+    line = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
+    return line.endswith("`") and re.search(r"[^\W\d_]", line) is not None
 
 
 def _is_rival(text: str, each: Judged, chosen: Judged, dumped: bytes, names: Sequence[str]) -> bool:

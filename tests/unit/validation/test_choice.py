@@ -237,6 +237,38 @@ def test_what_a_model_says_in_the_name_of_others_is_no_answer(rest: str) -> None
     assert not extract('{"n": "one"}' + rest, ONE_NUMBER).ok
 
 
+_OPEN: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [
+        ('Option 1:\n{"n": "one"}\n\nOption 2:\n{"n": 2}', ONE_NUMBER),
+        ('First person: {"n": "one"}\nSecond person: {"n": 2}', ONE_NUMBER),
+        ("Option 1:\n" + fenced('{"n": "one"}') + "Option 2:\n" + fenced('{"n": 2}'), ONE_NUMBER),
+        ('{"n": "one", "s": "a"}\n\nNote that `{"n": 2}` was taken from the header.', _OPEN),
+        ('[1, "two", 3]\n\nAn empty text would give `[]`.', {"type": "array", "items": {"type": "integer"}}),
+        ('{"n": 1, "n": 3}\n\nNote that `{"n": 2}` was the other.', ONE_NUMBER),
+    ],
+)
+def test_another_of_several_or_a_remark_is_not_taken_for_a_faulty_answer(text: str, schema: dict[str, Any]) -> None:
+    assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n": "one"}\n\nSecond attempt:\n{"n": 1}',
+        '{"n": "one"}\n\nThe correct answer is `{"n": 1}`',
+        '{"n": "one"}\n\nOops, it should be `{"n": 1}`',
+        'Person 2: {"n": 1}',
+        '{"n": "one"}\n\n{"n": 1}',
+    ],
+)
+def test_another_attempt_is_taken_for_a_faulty_answer(text: str) -> None:
+    assert extract(text, ONE_NUMBER).value == {"n": 1}
+
+
 def test_the_examples_before_an_answer_do_not_end_it() -> None:
     assert extract('Input: x\nOutput: {"n": 1}', ONE_NUMBER).value == {"n": 1}
     assert not extract('Input: x\nOutput: {"n": 1}\n\nInput: y\nOutput: {"n": 2}', ONE_NUMBER).ok
