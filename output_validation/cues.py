@@ -8,8 +8,21 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
+from output_validation.denials import (
+    MISTAKEN,
+    STAND_IN,
+    WRONG,
+    denies_whole,
+    is_denied_before,
+    is_denied_behind,
+    is_denied_on,
+    without_unsaid,
+)
+from output_validation.tolerant_comment import takes_back_whole
+
 _CHARS_BEFORE: Final = 120
 _CHARS_BEHIND: Final = 80
+_CHARS_OF_REMARK: Final = 400
 _ANSWER: Final = re.compile(
     r"\b(?:final|corrected|correction|revised|updated(?: \w+)?(?=\s*:)|let me (?:fix|correct|redo) (?:that|it|this)|"
     r"the right one|actual (?:result|answer|output|json|value)|my answer|the answer|"
@@ -22,27 +35,32 @@ _DECOY: Final = re.compile(
     r"\be\.g\.",
     re.IGNORECASE,
 )
+"""What counts wherever it stands in the sentence. "Fake" and "made up" do not: an answer may tell what is."""
+
 _WEAK_DECOY: Final = re.compile(
-    r"\b(?:such as|like this|something like|schema|format|initial(?:ly)?|wrong|incorrect|invalid|not this|"
+    rf"\b(?:such as|like this|something like|schema|format|initial(?:ly)?|{WRONG}|not this|"
     r"previous(?:ly)?|old|before|input|given|sample|would be if|alternatively|(?:would|could|might) (?:be|look))\b",
     re.IGNORECASE,
 )
-_DOUBTED: Final = re.compile(r"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|wrong|incorrect)\b", re.IGNORECASE)
-_REJECTED: Final = re.compile(
-    r"`{0,3},? (?:(?:is|was|would be) (?:wrong|incorrect|invalid|not (?:the|my) (?:final )?answer)\b"
-    r"(?!.*\b(?:if|unless)\b)"
-    r"|\((?:example|wrong|incorrect)\)|(?:<-+|\u2190) ?(?:example|wrong|incorrect))",
-    re.IGNORECASE,
+_DOUBTED: Final = re.compile(rf"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|{WRONG})\b", re.IGNORECASE)
+_COMMENT_BEHIND: Final = re.compile(r"[ \t`~*_]*+(?://|#|/\*|<!--)[ \t]*+(.*?)(?:\*/|-->|(?=\n)|\Z)")
+_COMMENT_BELOW: Final = re.compile(r"[ \t]*+\r?\n[ \t]*+(?=/[/*])")
+_TO_NEXT_WORDS: Final = re.compile(r"[\s`~*_.;!()]*+")
+_REMARK_BEHIND: Final = re.compile(
+    r"[ \t`*_]*+(?:\(([^()]*+)\)|\[([^\[\]]*+)\]"
+    r"|(?:<-++|\u2190|<=++|\u21d0)[ \t]*+(.*+)|(?:-++>|[-\u2013\u2014](?= ))[ \t]*+(.*+))"
 )
+"""What stands beside a value on its line: in brackets, behind an arrow to it, or behind one from it, or a dash."""
+
 _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
 )
 _VALUE: Final = r"(?:[\"'`\d\[{]|(?:true|false|null)\b)"
-_IS_WRONG: Final = r"(?:wrong|incorrect|invalid|a mistake|not (?:right|correct|valid))\b"
 _TAKEN_BACK: Final = re.compile(
-    r"[\s`~]*+(?:hm+[,. \u2026]*)?(?:(?:wait|oops|actually|no,|sorry)(?!\w)"
+    r"(?:hm+[,. \u2026]*)?(?:(?:wait|oops|actually|no,|sorry)(?!\w)"
     r"(?![^\n]{0,100}\b(?:if|unless|not(?! (?:right|correct|valid)\b))\b)[^\n]{0,100}"
-    rf"\b(?:{_IS_WRONG}|let me (?:fix|correct|redo|revise)|should (?:be|have been) {_VALUE})"
+    r"(?:(?:(?:\b(?:is|are|was|were|be|looks?|(?:got|did|had) (?:it|that|this))|[\u2019']s) |[,.!] |\bi \w+ )"
+    rf"(?:an? |the )?{MISTAKEN}\b|\b(?:let me (?:fix|correct|redo|revise)|should (?:be|have been) {_VALUE}))"
     r"|scratch that|correction:(?! (?:none|no|not)\b)|no, wait[,.:!]|edit: [^\n]{0,60}\bshould be\b"
     rf"|(?:sorry|oops|wait)[,.!]? i meant\b|i meant {_VALUE}|let me try again\b"
     r"|on second thought\b(?![^\n]{0,80}\b(?:right|fine|correct|ok|okay|stands|good)\b)"
@@ -50,16 +68,11 @@ _TAKEN_BACK: Final = re.compile(
     r"|(?:actually|sorry|oops|update|my (?:apologies|mistake))[,.:!]? (?:the )?\w+ (?:is|was|should be) "
     rf"(?:{_VALUE}|(?-i:[A-Z]))"
     rf"|note:? (?:that )?the \w+ should actually be {_VALUE}"
-    rf"|the \w+ (?:is|was) {_IS_WRONG}[,;]? (?:and |it )+should"
-    r"|(?:that|this|the (?:above|(?:previous |above )?(?:answer|json|value|output|object)))"
-    rf"(?: (?:answer|json|value|output|object))?(?: is|[\u2019']s| was) (?:{_IS_WRONG}|incomplete\b)"
-    r"|(?:(?:that|this) (?:is|was|does|did)n[\u2019']t (?:look )?(?:right|correct|valid)"
-    r"|i made (?:a mistake|an error))\b(?!-)"
+    rf"|the \w+ (?:is|was) {MISTAKEN}\b[,;]? (?:and |it )+should"
+    r"|i made (?:a mistake|an error)\b(?!-)"
     r"|let me (?:fix|correct|redo|revise) (?:that|this|it)(?! \w)"
     r"|here(?: is|[\u2019']s) the (?:corrected|fixed|revised) (?:version|json|answer|output|result|object)\W*(?:\n|\Z)"
     r"|(?:please )?(?:ignore|disregard) (?:the (?:json |answer |value )?above|this)\W*(?:\n|\Z)"
-    r"|this is (?:just |only )?(?:a placeholder|an example)\b|this is (?:just|only) (?:a|an) example"
-    r"|(?:these|the|all) values are (?:placeholders|made up|invented|examples)\b"
     r"|(?:please )?(?:fill in|replace) the (?:values|placeholders|fields)\b(?! if))",
     re.IGNORECASE,
 )
@@ -85,20 +98,26 @@ _GOES_ON: Final = re.compile(
 
 _NEGATED: Final = re.compile(
     r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read))?"
-    r"|\b(?:failed|unable) to parse|\b(?:this|that|it) (?:would be|is) invalid"
-    r"|(?:\A|[.!?\n])[ \t]*(?:an? |the )?(?:incorrect|wrong|invalid)(?: (?:answer|output|json|response|result))?"
-    r"(?: (?:is|was|would be))?)[\s:\"'`]*\Z",
+    r"|\b(?:failed|unable) to parse)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
 _INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)
 _OUTPUT_BEHIND: Final = re.compile(r"[\s`]*+(?:output\b|\.(?:\s|\Z))", re.IGNORECASE)
+_STOOD_IN: Final = rf"(?:{STAND_IN}|examples?|samples?)"
+_TAKEN_FROM: Final = (
+    r"(?:e?-?mail|text|input|sentence|message|document|invoice|review|ticket|letter|article|request|image|account"
+    r"|address)(?:e?s)?"
+)
 _KEPT_ALONE: Final = re.compile(
     r"\b(?:template|draft|first attempt|first try|format is"
     r"|(?:following|as in|based on|as per|(?:format|schema|structure|style) (?:from|in|of|as in|shown in|given in))"
-    r" (?:the|your|that|this) (?:\w+ )?examples?(?=(?: format)?\s*(?::|\n|\Z)))\b",
+    r" (?:the|your|that|this) (?:\w+ )?examples?(?=(?: format)?\s*(?::|\n|\Z))"
+    rf"|(?:(?:for|from|of|about|on|to) (?:the|this|that|these|those)|your) (?:\w+ )?{_STOOD_IN}"
+    rf" (?=(?:(?:that|which) )?you(?:[\u2019']ve)? (?:sent|gave|provided|posted|shared|pasted)\b|{_TAKEN_FROM}\b)"
+    rf"|(?:the|this|that) {_STOOD_IN} (?={_TAKEN_FROM} (?:is|was|are|were|has|have) \w))\b",
     re.IGNORECASE,
 )
-"""What a value may be called, or said to follow, that is the answer if there is no other."""
+"""What a value may be called, said to follow, or made from, and be the answer if there is no other."""
 
 _ANSWER_HEAD: Final = re.compile(
     r"^[ \t#*_>-]*(?:(?:the|my) )?(?:(?:final|actual|corrected|revised)(?: \w+)?|answer)[*_ \t]*:",
@@ -132,7 +151,18 @@ def is_correction(text: str, floor: int, start: int) -> bool:
 
 def is_taken_back(text: str, end: int, *, is_list: bool) -> bool:
     """Return whether the words behind the last value begin by saying that it is wrong, or, of a list, a part."""
-    return _TAKEN_BACK.match(text, end) is not None or (is_list and _GOES_ON.match(text, end) is not None)
+    if is_list and _GOES_ON.match(text, end):
+        return True
+    next_words = _TO_NEXT_WORDS.match(text, end)
+    start = next_words.end() if next_words else end
+    if _TAKEN_BACK.match(text, start) or is_denied_behind(text[start : start + _CHARS_OF_REMARK]):
+        return True
+    below = _COMMENT_BELOW.match(text, end)
+    beside = below.end() if below else end
+    comment = _COMMENT_BEHIND.match(text, beside) if is_list else None
+    return _is_denied_beside(text, beside, len(text)) or (
+        comment is not None and _GOES_ON.match(comment[1]) is not None
+    )
 
 
 def is_answered_elsewhere(text: str, start: int, end: int) -> bool:
@@ -142,22 +172,40 @@ def is_answered_elsewhere(text: str, start: int, end: int) -> bool:
 
 def is_disowned(text: str, start: int, end: int) -> bool:
     """Return whether the words around a value that has no rival say that it is no answer."""
-    before = max(0, start - _CHARS_BEFORE)
-    if _NEGATED.search(text, before, start):
+    before = text[max(0, start - _CHARS_BEFORE) : start]
+    if _NEGATED.search(before) or is_denied_before(before):
         return True
-    if _INPUT_BEFORE.search(text[before:start]) and _OUTPUT_BEHIND.match(text, end):
+    if _INPUT_BEFORE.search(before) and _OUTPUT_BEHIND.match(text, end):
         return True
-    said = _KEPT_ALONE.sub("", text[max(0, start - _CHARS_BEFORE) : start])
-    around = said + text[start:end] + text[end : end + _CHARS_BEHIND]
+    said = _KEPT_ALONE.sub("", before)
+    around = said + text[start:end] + text[end : end + _CHARS_OF_REMARK]
     return _cue(around, 0, len(said), len(said) + end - start, len(around)) is Cue.DECOY
+
+
+def _is_denied_beside(text: str, end: int, ceiling: int) -> bool:
+    """Return whether what stands behind a value on its line says that it is not the answer.
+
+    What leads to the next value, at ``ceiling``, is that one's.
+    """
+    line, line_end, _ = text[end : min(ceiling, end + _CHARS_OF_REMARK)].partition("\n")
+    if is_denied_on(line.lstrip("`*_~")):
+        return True
+    is_last_on_line = bool(line_end) or ceiling == len(text)
+    if comment := _COMMENT_BEHIND.match(line):
+        return is_last_on_line and takes_back_whole(comment[1])
+    remark = _REMARK_BEHIND.match(line)
+    if remark is None or (remark[4] and not is_last_on_line):
+        return False
+    return denies_whole(remark[remark.lastindex or 0])
 
 
 def _cue(text: str, floor: int, start: int, end: int, ceiling: int) -> Cue:
     before = _FENCE_BEFORE.sub("", text[max(floor, start - _CHARS_BEFORE) : start]).rstrip()
     sentence = max((found.end() for found in _SENTENCE_END.finditer(before)), default=0)
     behind = text[end : min(ceiling, end + _CHARS_BEHIND)].partition("\n")[0]
-    if _REJECTED.match(behind):
+    if _is_denied_beside(text, end, ceiling):
         return Cue.DECOY
+    before = without_unsaid(before)
     is_doubted = _DOUBTED.search(before, sentence) is not None or _DOUBTED.search(behind) is not None
     is_answer, is_decoy = _last(_ANSWER, before), _last(_DECOY, before, sentence)
     if is_decoy > (-1 if is_doubted else is_answer):

@@ -3,7 +3,10 @@
 import re
 from typing import Final
 
+from output_validation.denials import denies_part, denies_whole
+
 _MARKS: Final = "/*# \t\r\n"
+_TO_DO: Final = re.compile(r"(?:TODO|XXX)\W++")
 _LEAVES_OUT: Final = re.compile(
     r"\.{3}|\u2026|\b(?:(?<!or )more(?! than)|rest|remaining|omitted|truncated)\b|\u7701\u7565|\u4ee5\u4e0b\u7565",
     re.IGNORECASE,
@@ -19,25 +22,18 @@ _BEGINS_BY_LEAVING_OUT: Final = re.compile(
 )
 """What stands for values that were left out if a comment begins with it: "fees, tax etc." says what a value is."""
 
-_THIS_IS: Final = r"(?:(?:this|that|it) is |that's |it's )?"
-_OF_WHAT: Final = r"(?: value| data| text| number)?(?: only)?"
-_TAKES_BACK: Final = re.compile(
-    r"(?:(?-i:TODO|XXX)\W++)?(?:fixme\b|change[ _-]?me\b|(?:to be )?fill(?:ed)? in\b"
-    r"|(?:replace|change) (?:(?:this|it) )?with\b|replace (?:me\b|(?:this|it)\W*+\Z)"
-    rf"|{_THIS_IS}(?:just |only |probably |likely )?(?:an? )?"
-    r"(?:placeholder|platzhalter|dummy|fake|wrong|incorrect|falsch|made[- ]up|invented|not (?:right|correct|real))"
-    rf"{_OF_WHAT}(?:\W*+\Z|[,;:] | (?:for now|until)\b)"
-    rf"|{_THIS_IS}(?:just|only) an? (?:example|sample){_OF_WHAT}\W*+\Z"
-    r"|\u5360\u4f4d\u7b26?\Z)",
+_UNFINISHED: Final = re.compile(
+    r"(?:fixme\b|change[ _-]?me\b|(?:to be )?fill(?:ed)? in\b"
+    r"|(?:replace|change) (?:(?:this|it) )?with\b|replace (?:me\b|(?:this|it)\W*+\Z)|\u5360\u4f4d\u7b26?\Z)",
     re.IGNORECASE,
 )
-"""What says at the beginning of a comment that the value is not the one that is meant.
+"""What says at the beginning of a comment that the value is still to be put in its place.
 
 That there is something to do, or to see as an example, is no such thing.
 """
 
 _SHOULD_BE: Final = re.compile(
-    r"(?:(?-i:TODO|XXX)\W++)?(?:(?:this|it|actually|no),? )*+should (?:actually |really )?(?:be|have been) "
+    r"(?:(?:this|it|actually|no),? )*+should (?:actually |really )?(?:be|have been) "
     r"(?:(\"[^\"\n]*+\"|'[^'\n]*+')|[\"'\[{]"
     r"|([-+]?[0-9]++(?:[.,][0-9]++)*+|true|false|null)(?:\W*+\Z|[,;]| (?:not|but|instead|according)\b))",
     re.IGNORECASE,
@@ -54,9 +50,21 @@ def leaves_out(comment: str) -> bool:
 def takes_back(comment: str, before: str) -> bool:
     """Return whether a comment says that the value is wrong, or stands for another; ``before`` is what precedes it."""
     said = comment.strip(_MARKS)
+    if to_do := _TO_DO.match(said):
+        said = said[to_do.end() :]
     if named := _SHOULD_BE.match(said):
         return not _is_last(named[1] or named[2], before.rstrip(" \t,"))
-    return _TAKES_BACK.match(said) is not None
+    return _UNFINISHED.match(said) is not None or denies_part(said)
+
+
+def takes_back_whole(comment: str) -> bool:
+    """Return whether a comment beside a whole value says that it is wrong, a part or an example.
+
+    What it says of a rest, or of more, may be in the text from which the value was taken.
+    """
+    said = comment.strip(_MARKS)
+    is_part = said.startswith(("...", "\u2026")) or _BEGINS_BY_LEAVING_OUT.match(said) is not None
+    return is_part or takes_back(comment, "") or denies_whole(said)
 
 
 def _is_last(value: str | None, line: str) -> bool:

@@ -87,3 +87,9 @@ def test_a_comment_that_names_another_value_is_heard(text: str) -> None:
 def test_a_comment_that_repeats_the_value_takes_nothing_back() -> None:
     assert extract('{"a": "x y", // should be "x y"\n "n": 1}', _N).value == {"a": "x y", "n": 1}
     assert extract('{"a": true, // should be true\n "n": 1}', _N).value == {"a": True, "n": 1}
+
+
+def test_a_comment_behind_a_value_is_heard_as_one_in_it() -> None:
+    assert not extract('{"n": 1} // FIXME', _N).ok
+    assert not extract('{"n": 1} # TODO: fill in', _N).ok
+    assert extract('{"n": 1} // TODO: confirm', _N).value == {"n": 1}
