@@ -10,11 +10,14 @@ from typing import Final
 
 from common.schema import Json
 from common.schema.violations import to_pointer
+from output_validation.denials import STAND_IN_WORDS, WRONG_WORDS
 from output_validation.extraction import RepairKind
 
 _WRAPPERS_DEEP: Final = 3
 _TAKEN_BACK: Final = frozenset(
     {
+        *WRONG_WORDS,
+        *(word.replace(" ", "_") for word in STAND_IN_WORDS),
         "error",
         "errors",
         "example",
@@ -23,13 +26,9 @@ _TAKEN_BACK: Final = frozenset(
         "draft",
         "previous",
         "old",
-        "wrong",
-        "incorrect",
-        "invalid",
         "initial",
         "before",
         "bad",
-        "placeholder",
         "truncated",
         "partial",
         "incomplete",

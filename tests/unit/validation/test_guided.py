@@ -135,7 +135,7 @@ _N = _closed(n={"type": "integer"})
         ({"error": "not found", "data": {"n": 0}}, _N),
         ({"success": False, "result": {"n": 0}}, _N),
         ({"status": "error", "result": {"n": 0}}, _N),
-        *(({key: {"n": 1}}, _N) for key in ("wrong", "draft", "previous", "invalid")),
+        *(({key: {"n": 1}}, _N) for key in ("wrong", "draft", "previous", "invalid", "fake", "made_up")),
     ],
 )
 def test_what_is_said_beside_a_wrapper_is_not_lost(value: Any, schema: dict[str, Any]) -> None:
