@@ -17,6 +17,7 @@ import orjson
 from output_validation.citations import is_citation, names_source
 from output_validation.escaped import is_escaped, unescape
 from output_validation.extraction import Place, Repair, RepairKind
+from output_validation.openings import SUBSCRIPT, json_opening
 from output_validation.speakers import own_words_end
 from output_validation.thoughts import thoughts as find_thoughts
 from output_validation.tolerant import Mended, read_tolerantly
@@ -40,19 +41,13 @@ _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
-_JSON_OPENING: Final = re.compile(
-    r"""\{[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:["'`\u201c\u201e\u2018}]|//|/\*|\#|,\s*["']|\\+["nrt]|&\w+;|&\#|[\w$-]{1,80}"?\s*(?::|=>))"""
-    r"""|\[[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*(?:[uU]?["'`\u201c\u201e\u2018\[{\]]|\#[^\n\]]*\n|[+-]?\.?[0-9]|//|/\*|,\s*["'{\[]|\\+["nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\b)"""
-)
-_SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
-"""What stands behind a name in code: the ["n"] of data["n"]."""
-
+_JSON_OPENING: Final = json_opening(spaces="*", some="+", literal_end=r"\b")
 _QUOTED_BRACKET: Final = re.compile(
     r"""(?:(?<=")[\[{]"|(?<=')[\[{]'|(?<=\u201c)[\[{]\u201d|(?<=\u2018)[\[{]\u2019)(?![\w$@#"'])"""
 )
 """A bracket that is spoken of: start with "{" and end with "}"."""
 
-_NO_OPENERS: Final = (_SUBSCRIPT, _QUOTED_BRACKET)
+_NO_OPENERS: Final = (SUBSCRIPT, _QUOTED_BRACKET)
 _ARRAY_OF_SCALARS: Final = re.compile(r'\[\s*[^\s"\\\[{]')
 _ARRAY_OF_MORE: Final = re.compile(
     r"\[\s*(?:(?:-?[0-9][0-9.eE+-]*|true|false|null|True|False|None)\s*,\s*){1,50}[\"'{\[]"

@@ -17,12 +17,27 @@ LOOK_BACK_CHARS: Final = 128
 _BLANKS: Final = r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*+"
 _QUOTES: Final = r"\"'`\u201c\u201e\u2018"
 _STRICT: Final = re.compile(r'\{\s*+["}]|\[\s*+(?:["\[{\]\-0-9]|(?:true|false|null)\s{0,200}[,\]])')
-_FAULTY: Final = re.compile(
-    rf"\{{{_BLANKS}(?:[{_QUOTES}}}\#]|//|/\*|,\s{{0,200}}[\"']|\\{{1,20}}[\"nrt]|&\w{{1,20}};|&\#"
-    r"|[\w$-]{1,80}\s{0,200}(?::|=>)"
-    r'|[^{}\[\]:"\n<]{0,200}[:"])'
-    rf"|\[{_BLANKS}(?:[{_QUOTES}\[{{\]]|\#[^\n\]]{{0,200}}\n|[+-]?\.?[0-9]|//|/\*|,\s{{0,200}}[\"'{{\[]"
-    r"|\\{1,20}[\"nrt]|&quot;|&\#|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL)\s{0,200}[,\]])"
+
+
+def json_opening(*, spaces: str, some: str, literal_end: str, other_keys: str = "") -> re.Pattern[str]:
+    """Return the pattern of a bracket that opens JSON, strict or with faults.
+
+    ``spaces`` and ``some`` say how often blanks, and signs of which there is at least one, may repeat;
+    ``literal_end`` is what stands behind true, false and null, and ``other_keys`` what else may begin an object.
+    """
+    either = rf"[{_QUOTES}]|//|/\*|\\{some}[\"nrt]|&\#"
+    return re.compile(
+        rf"\{{{_BLANKS}(?:{either}|[}}\#]|,\s{spaces}[\"']|&\w{some};|[\w$-]{{1,80}}\"?\s{spaces}(?::|=>){other_keys})"
+        rf"|\[{_BLANKS}(?:{either}|[uU]?[{_QUOTES}\[{{\]]|\#[^\n\]]{spaces}\n|[+-]?\.?[0-9]|,\s{spaces}[\"'{{\[]|&quot;"
+        rf"|(?:true|false|null|True|False|None|NaN|TRUE|FALSE|NULL){literal_end})"
+    )
+
+
+_FAULTY: Final = json_opening(
+    spaces="{0,200}",
+    some="{1,20}",
+    literal_end=r"\s{0,200}[,\]]",
+    other_keys=r'|[^{}\[\]:"\n<]{0,200}[:"]',
 )
 """The same as in ``candidates``, with bounds, and words that are no literals let pass: [true story]."""
 
@@ -35,7 +50,9 @@ _MAY_BE_ONE: Final = re.compile(
 
 _ASIDE: Final = re.compile(rf"\{{\s*+\}}|\[\s*+\]|{CITATION.pattern}")
 _MAY_BE_ASIDE: Final = re.compile(r"[\[{]\s*+\Z|\[[0-9][0-9, ]{0,20}\Z")
-_SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
+SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"|'[^'\\\n]{0,80}'|-?[0-9]{1,9})\]""")
+"""What stands behind a name in code: the ["n"] of data["n"]."""
+
 _MAY_BE_SUBSCRIPT: Final = re.compile(r"""(?<=[A-Za-z0-9_)])\[(?:"[^"\\\n]{0,80}"?|'[^'\\\n]{0,80}'?|-?[0-9]{0,9})\Z""")
 _BEGINS_JSON_BLOCK: Final = re.compile(
     r"\n[ \t]{0,3}(?:`{3,}|~{3,})[ \t]*(?:json|jsonc|json5)\b[^\n`\[{]*\n\s*\Z", re.I
@@ -56,7 +73,7 @@ class Opening(Enum):
 
 def opening(text: str, at: int, *, leads_line: bool) -> Opening:
     """Return what the bracket at ``at`` opens. In a line with words, {} and [1] are no value, nor a subscript ever."""
-    if _SUBSCRIPT.match(text, at) or (not leads_line and _ASIDE.match(text, at)):
+    if SUBSCRIPT.match(text, at) or (not leads_line and _ASIDE.match(text, at)):
         return Opening.NOTHING
     if _MAY_BE_SUBSCRIPT.match(text, at) or (not leads_line and _MAY_BE_ASIDE.match(text, at)):
         return Opening.UNDECIDED

@@ -78,6 +78,7 @@ def test_what_is_not_strict_json_stops_where_it_breaks() -> None:
         '{ some words: {"b": 1} }',
         '{\u201ca\u201d: ["b"]}',
         '[/* c */ {"a": 1}]',
+        '[u"a", {"n": 1}]',
         '{&quot;a&quot;: ["b"]}',
         '{\\"a\\": ["b"]}',
         '"a": {"b": 1}, "c": 2}',
