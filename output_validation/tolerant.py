@@ -12,7 +12,7 @@ from common.schema import Json, dump_json
 from output_validation.extraction import Repair, RepairKind
 from output_validation.tolerant_bare import read_bare
 from output_validation.tolerant_comment import leaves_out, takes_back
-from output_validation.tolerant_follows import CLOSERS, KEY, Role
+from output_validation.tolerant_follows import CLOSERS, KEY, LITERAL, Role
 from output_validation.tolerant_scalar import read_scalar
 from output_validation.tolerant_text import TextRead, UnreadableError, read_text
 
@@ -55,8 +55,7 @@ _CURLED_PAIRS: Final = re.compile(
 )
 """A text whose curly quotes come in pairs, so that they are its own."""
 
-_VALUE_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
-_ITEM_START: Final = re.compile(r"""["'`\u201c\u201e\u2018{\[0-9-]|(?:true|false|null|True|False|None)\b""")
+_VALUE_START: Final = re.compile(rf"[\"'`\u201c\u201e\u2018{{\[0-9-]|{LITERAL}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ class _Reader:
                 self._note(RepairKind.BRACKET_REMOVED, position, position + 1)
                 position += 1
                 continue
-            if items and not commas and (is_tuple or _ITEM_START.match(self._text, position) is None):
+            if items and not commas and (is_tuple or _VALUE_START.match(self._text, position) is None):
                 raise UnreadableError(position, "neither a comma nor the end of the array")
             if items and not commas and (self._is_behind_word(position) or _BEHIND_BARE.match(self._text, position)):
                 raise UnreadableError(position, "a word and what stands behind it may be one text")
