@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 
 from output_validation.citations import is_citation, names_source
-from output_validation.escaped import is_escaped, unescape
+from output_validation.escaped import MAX_LEVELS, is_escaped, unescape
 from output_validation.extraction import Place, Repair, RepairKind
 from output_validation.openings import SUBSCRIPT, json_opening
 from output_validation.speakers import own_words_end
@@ -283,7 +283,7 @@ class _Search:
     def _unescaped(self, start: int, limit: int) -> Mended | None:
         """Return what an escaped region holds; all that was mended in it is said to be its whole."""
         plain, end = self._original, start
-        for level in range(3):
+        for level in range(MAX_LEVELS):
             found = unescape(plain, start if level == 0 else 0, limit if level == 0 else len(plain))
             if found is None:
                 self._work_left -= limit - start

@@ -28,11 +28,10 @@ MAX_MENDS: Final = 500
 class UnreadableError(Exception):
     """The text cannot be read as JSON at ``offset``, or not in one way only."""
 
-    def __init__(self, offset: int, problem: str, keyword: str = "json") -> None:
+    def __init__(self, offset: int, problem: str) -> None:
         super().__init__(problem)
         self.offset = offset
         self.problem = problem
-        self.keyword = keyword
 
 
 @dataclass(frozen=True, slots=True)
