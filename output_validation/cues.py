@@ -44,13 +44,14 @@ _WEAK_DECOY: Final = re.compile(
 )
 _DOUBTED: Final = re.compile(rf"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|{WRONG})\b", re.IGNORECASE)
 _COMMENT_BEHIND: Final = re.compile(r"[ \t`~*_]*+(?://|#|/\*|<!--)[ \t]*+(.*?)(?:\*/|-->|(?=\n)|\Z)")
-_COMMENT_BELOW: Final = re.compile(r"[ \t]*+\r?\n[ \t]*+(?=/[/*])")
-_TO_NEXT_WORDS: Final = re.compile(r"[\s`~*_.;!()]*+")
+_REMARK_BELOW: Final = re.compile(r"[ \t]*+\r?\n[ \t]*+(?=/[/*]|\(|<-|\u2190|\^)")
+_TO_NEXT_WORDS: Final = re.compile(r"[\s`~*_.,;!()]*+")
 _REMARK_BEHIND: Final = re.compile(
     r"[ \t`*_]*+(?:\(([^()]*+)\)|\[([^\[\]]*+)\]"
-    r"|(?:<-++|\u2190|<=++|\u21d0)[ \t]*+(.*+)|(?:-++>|[-\u2013\u2014](?= ))[ \t]*+(.*+))"
+    r"|(?:<-++|\u2190|<=++|\u21d0|\^)[ \t]*+(.*+)|(?:-++>|[-\u2013\u2014](?= )|[\u274c\u2717\u2718])[ \t]*+(.*+)"
+    r"|[,;:] ([^,;:]*+)\Z)"
 )
-"""What stands beside a value on its line: in brackets, behind an arrow to it, or behind one from it, or a dash."""
+"""What stands beside a value on its line: in brackets, behind an arrow to it, or behind one from it, or a stop."""
 
 _CORRECTION: Final = re.compile(
     r"\b(?:wait|oops|actually|should be|should have been|meant|misread|mistake|sorry)\b", re.IGNORECASE
@@ -72,7 +73,8 @@ _TAKEN_BACK: Final = re.compile(
     r"|i made (?:a mistake|an error)\b(?!-)"
     r"|let me (?:fix|correct|redo|revise) (?:that|this|it)(?! \w)"
     r"|here(?: is|[\u2019']s) the (?:corrected|fixed|revised) (?:version|json|answer|output|result|object)\W*(?:\n|\Z)"
-    r"|(?:please )?(?:ignore|disregard) (?:the (?:json |answer |value )?above|this)\W*(?:\n|\Z)"
+    r"|(?:please )?(?:ignore|disregard|do(?: not|n[\u2019']t) use) (?:the (?:json |answer |value )?above|this)"
+    r"(?:, it\b|\W*(?:\n|\Z))"
     r"|(?:please )?(?:fill in|replace) the (?:values|placeholders|fields)\b(?! if))",
     re.IGNORECASE,
 )
@@ -97,7 +99,7 @@ _GOES_ON: Final = re.compile(
 """What stands behind a list of which the rest was left out."""
 
 _NEGATED: Final = re.compile(
-    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read))?"
+    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read|use|use this))?"
     r"|\b(?:failed|unable) to parse)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
@@ -157,7 +159,7 @@ def is_taken_back(text: str, end: int, *, is_list: bool) -> bool:
     start = next_words.end() if next_words else end
     if _TAKEN_BACK.match(text, start) or is_denied_behind(text[start : start + _CHARS_OF_REMARK]):
         return True
-    below = _COMMENT_BELOW.match(text, end)
+    below = _REMARK_BELOW.match(text, end)
     beside = below.end() if below else end
     comment = _COMMENT_BEHIND.match(text, beside) if is_list else None
     return _is_denied_beside(text, beside, len(text)) or (
@@ -194,7 +196,7 @@ def _is_denied_beside(text: str, end: int, ceiling: int) -> bool:
     if comment := _COMMENT_BEHIND.match(line):
         return is_last_on_line and takes_back_whole(comment[1])
     remark = _REMARK_BEHIND.match(line)
-    if remark is None or (remark[4] and not is_last_on_line):
+    if remark is None or ((remark[4] or remark[5]) and not is_last_on_line):
         return False
     return denies_whole(remark[remark.lastindex or 0])
 

@@ -45,6 +45,19 @@ _CALLED: Final = (
 )
 _IS: Final = r"(?: (?:is|was|are|were|looks|seems|would be)|'s)"
 
+_CANNOT_BE: Final = (
+    r"(?: cannot| (?:can?|must|could|should) not) be"
+    r" (?:the (?:right |final )?answer|right|correct|used|returned)\b(?! to)"
+)
+_VALUES: Final = (
+    r"(?:(?:these|the|all(?: of)?(?: the| these)?) )?(?:values|data|numbers|figures)(?: above| below| here)?"
+)
+_NOT_MEANT: Final = rf"(?:{_ADVERB} ){{0,2}}(?:an? )?(?:{_INVENTED}|{_EXAMPLE})(?: {_VALUE})?(?: only)?\b(?!-)"
+_I_MADE_UP: Final = (
+    rf"i(?: have|'ve)?(?: just| simply)? (?:(?:made up|invented) (?:an? |the |these |some |all )?{_VALUE}"
+    rf"|made (?:an? |the |these |some |all ){_VALUE} up(?! to))\b"
+)
+
 _PART_DENIED: Final = re.compile(
     rf"(?:(?:this|that|it){_IS} )?"
     rf"(?:(?:{_ADVERB} ){{0,2}}(?:an? )?(?:(?:{MISTAKEN}|{_INVENTED})(?: {_VALUE})?|{_NO_ANSWER})(?: only)?"
@@ -74,18 +87,23 @@ _SAID_OF_IT: Final = (
 _NOUN_BEHIND: Final = r"(?:answer|json|value|output|object)"
 _SAID_BEHIND: Final = re.compile(
     r"(?:(?:(?:please )?note(?: that)?|but|however|sorry|oops|wait|warning|caution|unfortunately|nb)[,:.!]? ){0,2}"
-    rf"(?:(?:that|this|the (?:above|(?:previous |above )?{_NOUN_BEHIND}))(?: {_NOUN_BEHIND})?(?: above)?"
-    rf"(?:{_IS} (?:{_SAID_OF_IT}|incomplete\b)| (?:does|did) not look (?:right|correct|valid)\b(?!-))"
-    rf"|(?:these|the|all(?: of)?(?: the| these)?) (?:values|data|numbers|figures)(?: above| here)?{_IS} {_SAID_OF_IT}"
-    rf"|these are (?:{_ADVERB} ){{0,2}}(?:{_INVENTED}|{_EXAMPLE})(?: {_VALUE})?\b{_GOES_ON})",
+    rf"(?:(?:that|this|(?:the|my) (?:above|(?:previous |above )?{_NOUN_BEHIND}))(?: {_NOUN_BEHIND})?(?: above)?"
+    rf"(?:{_IS} (?:{_SAID_OF_IT}|incomplete\b)|{_CANNOT_BE}| (?:does|did) not look (?:right|correct|valid)\b(?!-))"
+    rf"|{_VALUES}{_IS} {_NOT_MEANT}{_GOES_ON}|{_I_MADE_UP}"
+    rf"|these are {_NOT_MEANT}{_GOES_ON})"
+    rf"|(?:(?:{_ADVERB} )(?:an? )?(?:{_INVENTED}|{_EXAMPLE})(?: {_VALUE})?"
+    rf"|(?:placeholders?|dummy|made[- ]up|example|sample)(?: {_VALUE})?(?: only)?(?<!example)(?<!sample)|{_NO_ANSWER}"
+    r"|for (?:illustration|demonstration)(?: only)?)[ \t]*+(?:[^\w\s:]++[ \t]*+)?+(?:\n|\Z)",
     re.IGNORECASE,
 )
+"""A sentence that denies, or a line of its own that names nothing else."""
+
 _SAID_ON: Final = re.compile(
-    rf",?(?: (?:which|this|that))?{_IS} (?![^\n]*\b(?:if|unless)\b){_SAID_OF_IT}", re.IGNORECASE
+    rf",?(?: (?:which|this|that))?(?:{_IS} (?![^\n]*\b(?:if|unless)\b){_SAID_OF_IT}|{_CANNOT_BE})", re.IGNORECASE
 )
 """What makes a sentence of the value before it."""
 
-_MARKS: Final = r"[ \t*_#>\u274c\u2717\u2718-]{0,9}"
+_MARKS: Final = r"[ \t(\[*_#>\u274c\u2717\u2718-]{0,9}"
 _BEGINS: Final = rf"(?:\A|[.!?\n]|[ \t]{{2}}){_MARKS}"
 _CLAUSE: Final = (
     rf"(?:\A|[.!?;,\n]|[ \t]{{2}}){_MARKS}(?:(?:please|note|that|but|and|so|however|sorry|oops|hmm|wait|warning"
@@ -96,9 +114,10 @@ _NEXT: Final = (
 )
 _SAID_BEFORE: Final = re.compile(
     rf"(?:{_CLAUSE}(?:this|that|it|here|(?:the|my) (?:final )?(?:answer|output|result|value"
-    rf"|response)(?: above)?|{_NEXT}){_IS} {_CALLED}"
+    rf"|response)(?: above)?|{_NEXT})(?:{_IS} {_CALLED}|{_CANNOT_BE})"
+    rf"|{_CLAUSE}(?:{_VALUES}{_IS} {_NOT_MEANT}|(?:so )?{_I_MADE_UP})|,(?: and)? (?:just|only|merely) {_CALLED}"
     rf"|{_BEGINS}{_CALLED}(?: (?:is|was|would be))?|{_BEGINS}(?:the |my )?{_VALUE} \({_CALLED}\)"
-    rf"|\b(?:{WRONG}|a mistake) to (?:answer|return|say|give|write|output|print))[\s:\"'`*_]*\Z"
+    rf"|\b(?:{WRONG}|a mistake) to (?:answer|return|say|give|write|output|print))[\s:\"'`*_)\]=>\u2013\u2014-]*\Z"
     rf"|{_CLAUSE}{_NEXT}{_IS} {_CALLED}[\s:\"'`*_.!]*\Z"
     rf"|\b(?:with|using) (?:{_ADVERB} |some )?(?:{STAND_IN}|example) (?:values?|data|numbers?|figures?|fields?)"
     r"(?: only)?[\s:\"'`*_]*\Z",
@@ -115,7 +134,7 @@ _UNSAID: Final = re.compile(
 
 _NOT: Final = re.compile(r"n't\b", re.IGNORECASE)
 _TELLING: Final = (*WRONG_WORDS, *STAND_IN_WORDS, "made-up", "example", "sample")
-_TELLING_BEFORE: Final = (*_TELLING, "mistake", "error", "not ")
+_TELLING_BEFORE: Final = (*_TELLING, "mistake", "error", "not ", "cannot", "made ")
 """Without one of these no denial is looked for: most answers have none, and finding that out costs little."""
 
 
