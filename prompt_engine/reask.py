@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from common.contracts import PromptPart
 from common.schema import Json, Violation, dump_json
-from common.schema.nulls import target
+from common.schema.references import target
 from common.schema.violations import cut
 
 MAX_PREVIOUS_CHARS: Final = 4000

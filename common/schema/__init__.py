@@ -3,7 +3,6 @@
 from common.schema.compiled import CompiledSchema, check, check_schema, compile_schema
 from common.schema.down_convert import Converted, Dropped, down_convert
 from common.schema.locate import values_within
-from common.schema.nulls import without_nulls
 from common.schema.profiles import PROFILES, SchemaProfile
 from common.schema.strict_json import MAX_DEPTH, dump_json, parse_json
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation
@@ -25,5 +24,4 @@ __all__ = [
     "dump_json",
     "parse_json",
     "values_within",
-    "without_nulls",
 ]

@@ -1,8 +1,8 @@
 """Rewrites a schema into what a provider's strict mode accepts, and reports what was dropped. Pure.
 
 Whatever is valid under the schema is valid under its converted form: keywords are dropped or widened, never
-narrowed; an optional member that must be required may be null instead (``without_nulls`` undoes it). References
-are inlined. The full schema is always checked afterwards.
+narrowed; an optional member that must be required may be null instead, see Converted.nullable. References are inlined.
+The full schema is always checked afterwards.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from typing import Any, Final
 import jsonschema_rs
 
 from common.schema.faults import draft_number
-from common.schema.nulls import has_own_base, takes_null, target
 from common.schema.profiles import SchemaProfile
+from common.schema.references import has_own_base, target
 from common.schema.violations import Json, to_pointer
 
 _MAX_NODES: Final = 20_000
@@ -250,12 +250,22 @@ class _Conversion:
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    if takes_null(schema, schema):
+    if _takes_null(schema):
         return schema
     if "enum" in schema or "const" in schema or "anyOf" in schema or not isinstance(schema.get("type"), str | list):
         return {"anyOf": [schema, {"type": "null"}]}
     types = schema["type"]
     return {**schema, "type": [*([types] if isinstance(types, str) else types), "null"]}
+
+
+def _takes_null(converted: Mapping[str, Any]) -> bool:
+    types = converted.get("type", "null")
+    if "null" not in ([types] if isinstance(types, str) else types):
+        return False
+    if None not in converted.get("enum", (None,)) or converted.get("const") is not None:
+        return False
+    branches = converted.get("anyOf")
+    return not branches or any(map(_takes_null, branches))
 
 
 def _refuse_untyped(converted: Mapping[str, Any], pointer: str) -> None:

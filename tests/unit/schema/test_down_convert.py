@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.validation.instances import make_object
-from common.schema import PROFILES, SchemaProfile, check, check_schema, down_convert, without_nulls
+from common.schema import PROFILES, SchemaProfile, check, check_schema, down_convert
 
 PROFILE_LIST = list(PROFILES.values())
 SCHEMA: dict[str, Any] = {
@@ -58,7 +58,6 @@ def test_openai_gets_every_member_required_and_optional_ones_nullable() -> None:
     assert converted.schema["required"] == list(SCHEMA["properties"])
     assert converted.nullable == ("/properties/when",)
     assert converted.schema["properties"]["when"] == {"type": ["string", "null"]}
-    assert without_nulls({"name": "ab", "when": None}, SCHEMA) == {"name": "ab"}
 
 
 @pytest.mark.parametrize(
@@ -93,35 +92,6 @@ def test_an_optional_member_may_be_null_whatever_refuses_it(part: dict[str, Any]
 
     assert converted.schema is not None
     assert check({"a": None}, converted.schema) == []
-    assert without_nulls({"a": None}, schema) == {}
-
-
-def test_null_members_go_behind_references_and_in_alternatives_too() -> None:
-    item = {"type": "object", "properties": {"n": {"type": "integer"}, "d": {"type": "string"}}, "required": ["n"]}
-    cat, dog = (
-        {
-            "properties": {"kind": {"const": kind}, "age": {"type": age}, "next": {"$ref": "#"}},
-            "required": ["kind"],
-            "additionalProperties": False,
-        }
-        for kind, age in (("cat", "integer"), ("dog", ["integer", "null"]))
-    )
-    schema = {
-        "type": "object",
-        "properties": {
-            "items": {"type": "array", "items": {"$ref": "#/$defs/I"}},
-            "a": {"$ref": "#/$defs/I"},
-            "pet": {"anyOf": [cat, dog, {"type": "null"}]},
-        },
-        "$defs": {"I": item},
-    }
-
-    assert without_nulls({"items": [{"n": 1, "d": None}], "a": None}, schema) == {"items": [{"n": 1}]}
-    assert without_nulls({"pet": None}, schema) == {"pet": None}
-    assert without_nulls({"pet": {"kind": "cat", "age": None}}, schema) == {"pet": {"kind": "cat"}}
-    assert without_nulls({"pet": {"kind": "dog", "age": None}}, schema) == {"pet": {"kind": "dog", "age": None}}
-    assert without_nulls({"pet": {"kind": "dog", "next": {"a": None}}}, schema) == {"pet": {"kind": "dog", "next": {}}}
-    assert without_nulls({"a": None}, {"$ref": "#"}) == {"a": None}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +189,6 @@ def test_an_instance_of_the_original_is_one_of_the_converted(seed: int, profile:
     if converted.schema is not None:
         written = filled(instance, schema) if profile.all_required else instance
         assert check(written, converted.schema) == []
-        assert check(without_nulls(written, schema), schema) == []
 
 
 _leaf = st.sampled_from(
@@ -311,13 +280,6 @@ def test_what_is_said_beside_a_reference_is_kept(profile: SchemaProfile) -> None
     for keyword in ("description", "title", "minLength"):
         assert (billing.get(keyword) == place[keyword]) is (keyword not in said), keyword
     assert "description" not in said
-
-
-@pytest.mark.parametrize("other", [{"const": "none"}, {"enum": [None]}, {"const": None}, {"type": "string"}])
-def test_nulls_are_cleared_beside_an_alternative_that_the_value_cannot_be(other: dict[str, Any]) -> None:
-    closed = {"type": "object", "properties": {"c": {"type": "number"}}, "additionalProperties": False}
-
-    assert without_nulls({"c": None}, {"anyOf": [closed, other]}) == {}
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
