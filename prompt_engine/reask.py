@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from common.contracts import PromptPart
 from common.schema import Json, Violation, dump_json
-from common.schema.references import target
+from common.schema.references import RootReferences, index_in_list, unescaped
 from common.schema.violations import cut
 
 MAX_PREVIOUS_CHARS: Final = 4000
@@ -76,8 +76,9 @@ _IMPERATIVES: Final[dict[str, str]] = {
 def word_reask(violations: Sequence[Violation], previous_answer: str, schema: Json) -> list[PromptPart]:
     """Return the messages that continue the conversation: the answer as it was, then what to change."""
     places: dict[str, list[str]] = {}
+    references = RootReferences(schema)
     for violation in violations:
-        places.setdefault(_wording(violation, schema).translate(_ESCAPES), []).append(violation.pointer)
+        places.setdefault(_wording(violation, schema, references).translate(_ESCAPES), []).append(violation.pointer)
     lines: list[str] = []
     left = len(violations)
     for wording, pointers in places.items():
@@ -136,9 +137,9 @@ def _unmarked(text: str) -> str:
     return _MARK.sub(lambda mark: f"\\u{ord(mark.group()):04x}", text)
 
 
-def _wording(violation: Violation, schema: Json) -> str:
+def _wording(violation: Violation, schema: Json, references: RootReferences) -> str:
     """Return what to do, without the place."""
-    node = _node(schema, violation.pointer)
+    node = _node(schema, violation.pointer, references)
     if (imperative := _imperative(violation, node)) is not None:
         return imperative
     message = _unmarked(violation.message)
@@ -200,20 +201,19 @@ def _cut_middle(text: str) -> str:
     return f"{text[:half]}\n[…]\n{text[-half:]}"
 
 
-def _node(schema: Json, pointer: str) -> Json:
+def _node(schema: Json, pointer: str, references: RootReferences) -> Json:
     """Return the piece of the schema for what stands at ``pointer``, None if it is not found."""
-    node: Any = _resolved(schema, schema)
+    node: Any = _resolved(schema, references)
     for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        node = _resolved(_child(node, name), schema)
+        node = _resolved(_child(node, token), references)
     return node
 
 
-def _resolved(node: Any, schema: Json) -> Any:
+def _resolved(node: Any, references: RootReferences) -> Any:
     for _ in range(_MOST_REFERENCES):
         if not (isinstance(node, dict) and isinstance(node.get("$ref"), str)):
             break
-        node = target(schema, node["$ref"])
+        node = references.target(node["$ref"])
     return node
 
 
@@ -223,13 +223,15 @@ def _short(part: Json) -> str:
     return text if len(text) <= _MAX_SCHEMA_CHARS else ""
 
 
-def _child(node: Any, name: str) -> Any:
+def _child(node: Any, token: str) -> Any:
     if not isinstance(node, dict):
         return None
+    name = unescaped(token)
     members = node.get("properties")
     if isinstance(members, dict) and name in members:
         return members[name]
-    if not (name.isascii() and name.isdigit() and len(name) < 10):
+    index = index_in_list(name)
+    if index is None:
         return None
     first = node.get("prefixItems")
-    return first[int(name)] if isinstance(first, list) and int(name) < len(first) else node.get("items")
+    return first[index] if isinstance(first, list) and index < len(first) else node.get("items")

@@ -13,13 +13,13 @@ import jsonschema_rs
 
 from common.schema.faults import draft_number
 from common.schema.profiles import SchemaProfile
-from common.schema.references import has_own_base, target
+from common.schema.references import RootReferences
 from common.schema.violations import Json, to_pointer
 
 _MAX_NODES: Final = 20_000
 _DEEPEST: Final = 60
 _TYPING: Final = frozenset({"type", "enum", "const", "anyOf", "properties"})
-_INLINED_OR_IDLE: Final = frozenset({"$ref", "$defs", "definitions", "$schema", "$id", "$comment"})
+_INLINED_OR_IDLE: Final = frozenset({"$ref", "$defs", "definitions", "$schema", "$id", "$anchor", "$comment"})
 """Words of which nothing is lost: they are inlined, or say nothing of an answer."""
 
 _OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
@@ -80,7 +80,7 @@ def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
     draft = draft_number(schema) if isinstance(schema, Mapping) else 0
     if isinstance(schema, Mapping) and not jsonschema_rs.meta.is_valid({**schema, "$schema": _URIS[draft]}):
         return Converted(None, (Dropped("", "$schema", "it is not a JSON Schema; check_schema says where"),))
-    conversion = _Conversion(schema, profile, draft=draft)
+    conversion = _Conversion(schema, profile, RootReferences(schema), draft=draft)
     try:
         converted = conversion.node(schema, "", 1, ())
         if profile.root_object and (converted.get("type") != "object" or "anyOf" in converted):
@@ -94,6 +94,7 @@ def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
 class _Conversion:
     root: Json
     profile: SchemaProfile
+    references: RootReferences
     dropped: list[Dropped] = field(default_factory=list)
     nullable: list[str] = field(default_factory=list)
     nodes_left: int = _MAX_NODES
@@ -113,7 +114,7 @@ class _Conversion:
             return {}
         if not isinstance(schema, Mapping):
             raise _NoStrictFormError(pointer, "type", "a place where nothing is allowed has no strict form")
-        if schema is not self.root and has_own_base(schema, self.root):
+        if schema is not self.root and self.references.has_own_base(schema):
             raise _NoStrictFormError(pointer, "$id", "references in it do not start from the root")
         reference = schema.get("$ref")
         if isinstance(reference, str):
@@ -134,7 +135,7 @@ class _Conversion:
             raise _NoStrictFormError(pointer, "$ref", "the schema refers to itself")
         if len(seen) >= _DEEPEST:
             raise _NoStrictFormError(pointer, "$ref", f"more than {_DEEPEST} references lead to one another")
-        found = target(self.root, reference)
+        found = self.references.target(reference)
         if found is None:
             raise _NoStrictFormError(pointer, "$ref", f"{reference} is not within the schema")
         converted = self.node(found, pointer, level, (*seen, reference))

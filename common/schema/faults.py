@@ -24,7 +24,8 @@ _DRAFTS: Final[dict[type[jsonschema_rs.Validator], int]] = {
 
 def draft_number(schema: Json) -> int:
     """Return the validator's number for the draft that ``schema`` names, 2020-12 if it names none."""
-    return _DRAFTS[jsonschema_rs.validator_cls_for(schema)]
+    # The validator takes a text for a schema's JSON.
+    return _DRAFTS[jsonschema_rs.validator_cls_for(schema if isinstance(schema, dict) else {})]
 
 
 def explain(schema: Json, refusal: Exception) -> list[Violation]:

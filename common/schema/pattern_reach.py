@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeAlias
 
+from common.schema.keywords import BY_NAME
+from common.schema.references import Places
 from common.schema.violations import Json
-from common.schema.weight import BY_NAME, Places
 
 HERE: Final = "here"
 NAMED: Final = "named"

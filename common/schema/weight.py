@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote, urldefrag, urljoin
 
+from common.schema.keywords import BY_NAME, REFERENCES
+from common.schema.references import Places
 from common.schema.violations import Json
 
 _HERE: Final = "here"
@@ -35,9 +36,6 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 """What the schemas under a keyword speak of: the same place (told of or not), its members, its items."""
 
-_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
-BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
-_NAMES: Final = ("$id", "id", "$anchor", "$dynamicAnchor")
 _READ_AGAIN: Final = 3
 """How often the validator may go through what stands beside a keyword that asks what was evaluated."""
 
@@ -58,59 +56,6 @@ def weigh(schema: Json, resources: Mapping[str, Json] | None, *, branches_are_to
     scale = _Scale(cache(lambda: Places(schema, resources or {})), branches_are_told)
     found = scale.weighed(schema)
     return Weight(max(found.questions), max(found.faults))
-
-
-class Places:
-    """Where references lead, as far as that can be told without an instance."""
-
-    def __init__(self, schema: Json, resources: Mapping[str, Json]) -> None:
-        self._bases: dict[int, str] = {}
-        self._named: dict[str, Json] = {}
-        for uri, part in (("", schema), *resources.items()):
-            self._named.setdefault(urldefrag(uri).url, part)
-            self._enter(urldefrag(uri).url, part)
-
-    def _enter(self, uri: str, root: Json) -> None:
-        waiting = [(uri, root)]
-        while waiting:
-            base, part = waiting.pop()
-            if isinstance(part, list):
-                waiting += [(base, each) for each in part]
-            if not isinstance(part, dict):
-                continue
-            for keyword in _NAMES:
-                name = part.get(keyword)
-                if not isinstance(name, str):
-                    continue
-                if keyword.endswith("id") and not name.startswith("#"):
-                    base = _joined(base, name).partition("#")[0]
-                    self._named.setdefault(base, part)
-                else:
-                    self._named.setdefault(f"{base}#{name.removeprefix('#')}", part)
-            self._bases[id(part)] = base
-            waiting += [(base, each) for each in part.values()]
-
-    def target(self, node: Json, reference: str) -> Json:
-        uri, _, fragment = _joined(self._bases.get(id(node), ""), reference).partition("#")
-        if not fragment.startswith("/"):
-            return self._named.get(f"{uri}#{fragment}" if fragment else uri)
-        found = self._named.get(uri)
-        for token in unquote(fragment)[1:].split("/"):
-            name = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list):
-                found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
-            else:
-                found = found.get(name) if isinstance(found, dict) else None
-        return found
-
-
-def _joined(base: str, reference: str) -> str:
-    if reference.startswith("#"):
-        return base + reference
-    try:
-        return urljoin(base, reference)
-    except ValueError:
-        return reference
 
 
 @dataclass(slots=True)
@@ -158,7 +103,7 @@ class _Scale:
             kind = _KINDS.get(keyword)
             if kind is None:
                 continue
-            if keyword in _REFERENCES:
+            if keyword in REFERENCES:
                 yield kind, self._places().target(node, value) if isinstance(value, str) else None
             elif keyword in BY_NAME:
                 yield from ((kind, part) for part in (value.values() if isinstance(value, dict) else ()))

@@ -270,11 +270,12 @@ def test_an_empty_answer_is_not_repeated(previous: str) -> None:
         ("a" * 9000 + "!", {"pattern": r"^(a*)*\1b$"}, r"/p: match the pattern ^(a*)*\1b$"),
         ({f"member {n} " + "x" * 30: 1 for n in range(3)}, {"additionalProperties": False}, '"member 2 xxx'),
         (1, {"$ref": "#/$defs/q"}, 'it must satisfy {"oneOf":'),
+        (1, {"$ref": "#named"}, 'it must satisfy {"oneOf":'),
         (["x"], {"prefixItems": [{"enum": ["a"]}], "items": {"enum": ["b"]}}, '/p/0: use one of "a"'),
     ],
 )
 def test_a_re_ask_says_what_to_write_though_it_is_long(answer: Any, part: dict[str, Any], words: str) -> None:
-    alternatives = {"oneOf": [{"type": "string"}, {"type": "null"}]}
+    alternatives = {"oneOf": [{"type": "string"}, {"type": "null"}], "$anchor": "named"}
     schema = {"type": "object", "properties": {"p": part}, "$defs": {"q": {"$ref": "#/$defs/r"}, "r": alternatives}}
 
     request = word_reask(check({"p": answer}, schema), "{}", schema)[-1].content

@@ -118,7 +118,14 @@ def test_what_has_no_meaning_in_an_old_draft_is_dropped(
 @pytest.mark.parametrize(
     "schema",
     [
-        {"properties": {"a": {"$ref": "#addr"}}, "$defs": {"b": {"$anchor": "addr", "type": "string"}}},
+        {
+            "properties": {"a": {"$ref": "#addr"}},
+            "$defs": {"b": {"$id": "urn:b", "items": {"$anchor": "addr", "type": "string"}}},
+        },
+        {
+            "properties": {"a": {"$ref": "#addr"}},
+            "$defs": {"b": {"$anchor": "addr", "type": "string"}, "c": {"$anchor": "addr", "type": "integer"}},
+        },
         {
             "properties": {"a": {"$ref": "#/$defs/b"}},
             "$defs": {
@@ -168,14 +175,16 @@ def test_a_long_chain_of_references_has_no_strict_form() -> None:
     assert converted.dropped[-1].keyword == "$ref"
 
 
-def test_a_reference_may_lead_into_a_list_and_be_encoded() -> None:
+@pytest.mark.parametrize("reference", ["#/$defs/x%20y/anyOf/1", "#/$defs/x%20y/anyOf/+01", "#named"])
+def test_a_reference_may_lead_into_a_list_be_encoded_and_be_a_name(reference: str) -> None:
     schema = {
-        "properties": {"a": {"$ref": "#/$defs/x%20y/anyOf/1"}},
-        "$defs": {"x y": {"anyOf": [True, {"type": "string"}]}},
+        "properties": {"a": {"$ref": reference}},
+        "$defs": {"x y": {"anyOf": [True, {"type": "string", "$anchor": "named"}]}},
     }
 
     converted = down_convert(schema, PROFILES["grammar"])
 
+    assert check({"a": 1}, schema) != []
     assert converted.schema is not None
     assert converted.schema["properties"]["a"] == {"type": "string"}
 
