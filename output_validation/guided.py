@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from common.errors import SchemaError
 from common.schema import CompiledSchema, Json, compile_schema, dump_json
+from common.schema.references import RootReferences
 from common.schema.violations import json_type, to_pointer
 from output_validation.extraction import RepairKind
 from output_validation.guided_scalar import (
@@ -36,6 +37,7 @@ _CONTAINERS: Final = frozenset({"object", "array"})
 class _Known:
     """What was made of parts of the schema, by their identity: the schema outlives the reading."""
 
+    references: RootReferences
     options: dict[int, OptionIndex] = field(default_factory=dict)
     branches: dict[int, CompiledSchema | None] = field(default_factory=dict)
     names: dict[int, dict[str, list[str]]] = field(default_factory=dict)
@@ -99,11 +101,11 @@ class _GivenUpError(Exception):
 class _Guide:
     def __init__(self, root: Json, reading: _Reading | None = None, known: _Known | None = None) -> None:
         self._root = root
-        self._known = known or _Known()
+        self._known = known or _Known(RootReferences(root))
         self.reading = reading or _Reading()
 
     def read(self, value: Json, schema: Json, pointer: str) -> Json:
-        schema = resolve(schema, self._root)
+        schema = resolve(schema, self._root, self._known.references)
         if not isinstance(schema, dict):
             return value
         self.reading.nodes_left -= 1
@@ -152,7 +154,7 @@ class _Guide:
 
     def _is_ruled_out(self, value: Json, branch: Json) -> bool:
         """Return whether a member that tells the alternatives apart names another one, however it is read."""
-        branch = resolve(branch, self._root)
+        branch = resolve(branch, self._root, self._known.references)
         declared = branch.get("properties") if isinstance(branch, dict) else None
         if not isinstance(value, dict) or not isinstance(declared, dict):
             return False
@@ -197,7 +199,7 @@ class _Guide:
         """Return whether an object is one of the items and not a wrapper around them."""
         if not isinstance(value, dict):
             return True
-        items = resolve(items, self._root)
+        items = resolve(items, self._root, self._known.references)
         declared = items.get("properties") if isinstance(items, dict) else None
         if isinstance(declared, dict) and declared:
             return not _by_plain(declared).keys().isdisjoint(map(_plain, value))
@@ -293,7 +295,7 @@ class _Guide:
         return known[id(branch)]
 
     def _compile(self, branch: Json) -> CompiledSchema | None:
-        branch = resolve(branch, self._root)
+        branch = resolve(branch, self._root, self._known.references)
         if not isinstance(branch, dict):
             return None
         named = {key: self._root[key] for key in ("$schema", "$defs", "definitions") if key in self._root}
@@ -303,26 +305,22 @@ class _Guide:
             return None  # it refers to places that only the whole schema has
 
 
-def resolve(schema: Json, root: Json) -> Json:
-    """Return what a schema that is only a reference into ``root`` refers to."""
+def resolve(schema: Json, root: Json, references: RootReferences | None = None) -> Json:
+    """Return what a schema that is only a reference into ``root`` refers to; ``references``: those of ``root``."""
     for _ in range(_MAX_REFERENCES):
-        target = resolve_once(schema, root)
+        target = resolve_once(schema, root, references)
         if target is schema:
             return schema
         schema = target
     return None
 
 
-def resolve_once(schema: Json, root: Json) -> Json:
+def resolve_once(schema: Json, root: Json, references: RootReferences | None = None) -> Json:
     """Return what the reference that a schema is refers to, which may be another one; the schema if it is none."""
-    target = schema.get("$ref") if isinstance(schema, dict) else None
-    if not isinstance(target, str) or not (target == "#" or target.startswith("#/")):
+    reference = schema.get("$ref") if isinstance(schema, dict) else None
+    if not isinstance(reference, str) or not reference.startswith("#"):
         return schema
-    node: Any = root
-    for token in target.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        node = node.get(name) if isinstance(node, dict) else None
-    return node
+    return (references or RootReferences(root)).target(reference)
 
 
 def _types(schema: dict[str, Any]) -> frozenset[str]:

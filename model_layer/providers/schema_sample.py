@@ -14,6 +14,7 @@ import jsonschema_rs
 import orjson
 
 from common.errors import ProviderError, ProviderErrorKind
+from common.schema.references import RootReferences
 
 _MAX_DEPTH = 32
 _LONGEST_TRIED = 40
@@ -119,13 +120,8 @@ def _flattened(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -
 
 
 def _resolve(reference: object, root: Mapping[str, Any]) -> Any:
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return {}
-    found: Any = root
-    for part in reference[1:].split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(key, {}) if isinstance(found, Mapping) else {}
-    return found
+    found = RootReferences(root).target(reference) if isinstance(reference, str) else None
+    return {} if found is None else found
 
 
 def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:

@@ -329,3 +329,17 @@ PET: dict[str, Any] = {
 )
 def test_a_schema_that_comes_back_to_itself_is_left(text: str, schema: dict[str, Any]) -> None:
     assert not extract(text, schema).ok
+
+
+@pytest.mark.parametrize("reference", ["#/$defs/a%20b", "#/allOf/0/$defs/c", "#named", "#/$defs/chain"])
+def test_a_value_is_read_behind_any_reference_into_the_schema(reference: str) -> None:
+    part = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": reference}},
+        "required": ["a"],
+        "allOf": [{"$defs": {"c": part}}],
+        "$defs": {"a b": part, "d": {**part, "$anchor": "named"}, "chain": {"$ref": "#named"}},
+    }
+
+    assert _read('{"a": {"n": "1"}}', schema) == {"a": {"n": 1}}
