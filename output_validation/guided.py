@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from common.errors import SchemaError
-from common.schema import CompiledSchema, Json, compile_schema, dump_json
+from common.schema import CompiledSchema, Json, dump_json
+from common.schema.compiled import compile_part
 from common.schema.references import RootReferences
 from common.schema.violations import json_type, to_pointer
 from output_validation.extraction import RepairKind
@@ -300,7 +301,7 @@ class _Guide:
             return None
         named = {key: self._root[key] for key in ("$schema", "$defs", "definitions") if key in self._root}
         try:
-            return compile_schema({**named, **branch})
+            return compile_part({**named, **branch})
         except SchemaError:
             return None  # it refers to places that only the whole schema has
 

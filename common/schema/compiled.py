@@ -11,25 +11,26 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from itertools import islice
-from threading import Lock
 from typing import Any, Final
 
 import jsonschema_rs
 import msgspec
-import orjson
 
 from common.errors import Fault, SchemaError
 from common.schema.alternatives import may_nest, without_branch_faults
 from common.schema.bundle import bundled
 from common.schema.faults import explain
 from common.schema.footprint import MOST_BYTES, footprint
+from common.schema.kept import Kept
 from common.schema.patterns import with_flags_in_groups
+from common.schema.strict_json import dump_json
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 from common.schema.weight import Weight, weigh
 from common.schema.work import count_values, guards
 
 _MAX_CACHED: Final = 256
 _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=16 << 20, dfa_size_limit=4 << 20)
+_MOST_BYTES_OF_PARTS: Final = 64 << 20
 _ALL_FAULTS_UP_TO_BYTES: Final = 32 << 10
 _ALL_FAULTS_UP_TO: Final = 20_000
 """How many there may be at most. Beyond both only the first is told: the validator builds all at once, with copies."""
@@ -76,7 +77,16 @@ class _Teller:
 class CompiledSchema:
     """One schema, ready to check. Keep it where the same schema is used again and again."""
 
-    __slots__ = ("_guards", "_most_faults", "_nests", "_size", "_tell", "_validator", "is_valid", "schema")
+    __slots__ = (
+        "_guards",
+        "_most_faults",
+        "_nests",
+        "_size",
+        "_tell",
+        "_validator",
+        "is_valid",
+        "schema",
+    )
 
     is_valid: Callable[[Json], bool]
     """Whether an instance, of bounded nesting as parse_json gives it, satisfies the schema."""
@@ -86,7 +96,7 @@ class CompiledSchema:
         self.schema = schema
         self._validator = validator
         self._most_faults = weight.faults
-        self._size = len(_dump(schema))
+        self._size = len(dump_json(schema))
         self._nests = may_nest(teller.parts)
         self._tell = teller
         self._guards = guards(*teller.parts, weight.questions)
@@ -114,7 +124,7 @@ class CompiledSchema:
     def _may_tell_all(self, instance: Json) -> bool:
         """Return whether the instance is so small that all its faults can be built."""
         most = _ALL_FAULTS_UP_TO / self._most_faults
-        size = len(_dump(instance))
+        size = len(dump_json(instance))
         if max(size, self._size) * self._most_faults > _MOST_COPIED:
             return False
         return size <= _ALL_FAULTS_UP_TO_BYTES and count_values(instance, int(most)) <= most
@@ -130,17 +140,15 @@ def _faults(validator: jsonschema_rs.Validator, instance: Json, all_of_them: boo
     return []
 
 
-def _may_hold_nan(instance: Json) -> bool:
-    """Return False where MessagePack, whose doubles are IEEE 754's, shows none of the largest exponents."""
+def _holds_nan(value: Json) -> bool:
+    """Return whether NaN or an infinity stands in a value: what subtracted from itself is not nothing."""
     try:
-        return _HUGE_DOUBLE(_packed(instance)) is not None
+        # MessagePack, whose doubles are IEEE 754's, mostly shows in less time that there is none.
+        if _HUGE_DOUBLE(_packed(value)) is None:
+            return False
     except (OverflowError, TypeError):
-        return True
-
-
-def _holds_nan(instance: Json) -> bool:
-    """Return whether NaN or an infinity stands in an instance: what subtracted from itself is not nothing."""
-    parts: list[Any] = [instance]
+        pass  # integers beyond 64 bits
+    parts: list[Any] = [value]
     for part in parts:
         kind = type(part)
         if kind is dict:
@@ -162,9 +170,8 @@ def _nests_within(instance: Json, levels: int) -> bool:
     return levels > 0 and all(_nests_within(part, levels - 1) for part in parts)
 
 
-_cache: dict[tuple[bytes, bytes, bool], CompiledSchema] = {}
-_cached_bytes: dict[tuple[bytes, bytes, bool], int] = {}
-_cache_lock = Lock()
+_schemas: Final = Kept[CompiledSchema](_MAX_CACHED, MOST_BYTES)
+_parts: Final = Kept[CompiledSchema](_MAX_CACHED, _MOST_BYTES_OF_PARTS)
 
 
 def check(
@@ -183,7 +190,7 @@ def check(
     try:
         # The validator recurses without a guard of its own; the serialiser refuses deep nesting and non-JSON.
         # orjson writes null for NaN.
-        if b"null" in _dump(instance) and _may_hold_nan(instance) and _holds_nan(instance):
+        if b"null" in dump_json(instance) and _holds_nan(instance):
             return [_not_json(instance)]
         return compiled.check(instance)
     except (ValueError, TypeError, RecursionError):
@@ -197,26 +204,34 @@ def compile_schema(
 
     Raises SchemaError, with every fault explained, if it cannot be used.
     """
+    return _compiled(schema, formats, resources, _schemas)
+
+
+def compile_part(schema: Json) -> CompiledSchema:
+    """Return a part of a schema compiled; raises SchemaError.
+
+    Parts are kept apart from schemas: those of one schema may be hundreds, and displace none of them.
+    """
+    return _compiled(schema, True, None, _parts)
+
+
+def _compiled(
+    schema: Json, formats: bool, resources: Mapping[str, Json] | None, kept: Kept[CompiledSchema]
+) -> CompiledSchema:
     if resources and (unusable := _unusable(resources)):
         raise _refused(unusable)
-    # The whole text is the key: to hash it for a dict takes a fifth of what a digest takes.
-    key = (_written(schema), _written(dict(resources)) if resources else b"", formats)
-    found = _cache.get(key)
+    content = (_written(schema), _written(dict(resources)) if resources else b"", formats)
+    found = kept.get(content)
     if found is not None:
         return found
     usable = _weighed(schema, formats, resources)
     if isinstance(usable, list):
         raise _refused(usable)
-    # What is cached stays as it was, whatever becomes of what was given.
-    own, own_resources = json.loads(key[0]), json.loads(key[1] or b"{}")
+    # What is kept stays as it was, whatever becomes of what was given.
+    own, own_resources = json.loads(content[0]), json.loads(content[1] or b"{}")
     validator, weight, size = usable
     compiled = CompiledSchema(own, validator, weight, _Teller(own, formats, own_resources))
-    with _cache_lock:
-        while _cache and (len(_cache) >= _MAX_CACHED or sum(_cached_bytes.values()) + size > MOST_BYTES):
-            oldest = next(iter(_cache))
-            del _cache[oldest], _cached_bytes[oldest]
-        _cached_bytes[key] = size
-        _cache[key] = compiled
+    kept.put(content, compiled, size)
     return compiled
 
 
@@ -282,16 +297,8 @@ def _not_json(value: Json) -> Violation:
     return Violation("", "json", _NOT_JSON, expected="a JSON value", actual=type(value).__name__)
 
 
-def _dump(value: Json) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        # Integers beyond 64 bits are JSON too.
-        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-
-
 def _written(schema: Json) -> bytes:
     try:
-        return _dump(schema)
+        return dump_json(schema)
     except (ValueError, TypeError, RecursionError):
         raise _refused([_not_json(schema)]) from None

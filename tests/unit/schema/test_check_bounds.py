@@ -2,12 +2,15 @@
 
 import json
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from common.errors import SchemaError
 from common.schema import Violation, check, check_schema, compile_schema
+from common.schema.kept import Kept
+from output_validation import extract
 
 
 def only(violations: list[Violation]) -> Violation:
@@ -120,3 +123,38 @@ def test_the_faults_of_many_alternatives_take_no_memory_by_the_gigabyte() -> Non
 
     assert violation.keyword == "anyOf"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB
+
+
+def test_a_schema_in_use_stays_compiled_whatever_else_is() -> None:
+    used = {"title": "in use"}
+    first = compile_schema(used)
+
+    for n in range(600):
+        compile_schema({"title": f"used once, {n}"})
+        assert compile_schema(used) is first
+
+
+def test_reading_by_alternatives_displaces_no_schema() -> None:
+    used = {"title": "beside alternatives"}
+    first = compile_schema(used)
+    branches = [[{"title": f"{m}.{n}", "enum": [n]} for n in range(12)] for m in range(30)]
+    members = {f"m{m}": {"anyOf": each} for m, each in enumerate(branches)}
+    schema = {"type": "object", "properties": members, "required": list(members)}
+
+    assert not extract(json.dumps(dict.fromkeys(members, "x")), schema).ok
+    assert compile_schema(used) is first
+
+
+def test_schemas_are_kept_by_many_threads_at_once() -> None:
+    kept = Kept[int](most=8, most_bytes=100)
+
+    def use(start: int) -> None:
+        for n in range(5_000):
+            content = (b"%d" % ((start + n) % 16), b"", True)
+            if (found := kept.get(content)) is None:
+                kept.put(content, (start + n) % 16, 20)
+            assert found is None or content[0] == b"%d" % found
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(4)))
+    assert sum(kept.get((b"%d" % n, b"", True)) is not None for n in range(16)) == 5
