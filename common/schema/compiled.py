@@ -26,7 +26,7 @@ from common.schema.patterns import with_flags_in_groups
 from common.schema.strict_json import dump_json
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 from common.schema.weight import Weight, weigh
-from common.schema.work import count_values, guards
+from common.schema.work import count_values, guards, values
 
 _MAX_CACHED: Final = 256
 _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=16 << 20, dfa_size_limit=4 << 20)
@@ -84,12 +84,16 @@ class CompiledSchema:
         "_size",
         "_tell",
         "_validator",
+        "holds_null",
         "is_valid",
         "schema",
     )
 
     is_valid: Callable[[Json], bool]
     """Whether an instance, of bounded nesting as parse_json gives it, satisfies the schema."""
+
+    holds_null: bool
+    """Whether null stands in the schema or its resources."""
 
     def __init__(self, schema: Json, validator: jsonschema_rs.Validator, weight: Weight, teller: _Teller) -> None:
         """Prepare. ``teller`` makes what says what is wrong, where ``validator`` could take too long for it."""
@@ -99,6 +103,7 @@ class CompiledSchema:
         self._size = len(dump_json(schema))
         self._nests = may_nest(teller.parts)
         self._tell = teller
+        self.holds_null = any(part is None for part in values(teller.parts))
         self._guards = guards(*teller.parts, weight.questions)
         self.is_valid = self._is_valid_in_time if self._guards else validator.is_valid
 
@@ -223,6 +228,9 @@ def _compiled(
     content = (_written(schema), _written(dict(resources)) if resources else b"", formats)
     found = kept.get(content)
     if found is not None:
+        # orjson writes null for NaN.
+        if found.holds_null and _holds_nan((schema, dict(resources or {}))):
+            raise _refused([_not_json(schema)])
         return found
     usable = _weighed(schema, formats, resources)
     if isinstance(usable, list):

@@ -55,7 +55,7 @@ def guards(schema: Json, resources: Mapping[str, Json], questions: float) -> tup
 def count_values(instance: Json, most: int) -> int:
     """Return how many values an instance holds, itself among them; of more than ``most``, some number beyond it."""
     count = 0
-    for _ in _values(instance):
+    for _ in values(instance):
         count += 1
         if count > most:
             break
@@ -65,7 +65,7 @@ def count_values(instance: Json, most: int) -> int:
 def _traits(schema: Json) -> tuple[bool, bool]:
     """Return whether a schema may have patterns, and whether it compares items."""
     has_patterns = compares = False
-    for part in _values(schema):
+    for part in values(schema):
         if isinstance(part, dict):
             has_patterns = has_patterns or "pattern" in part or "patternProperties" in part
             compares = compares or part.get("uniqueItems") is True
@@ -126,7 +126,8 @@ def _many_values(instance: Json, most: int) -> Violation | None:
     return Violation("", "maxItems", _TOO_MUCH, expected=f"at most {most} values", actual=json_type(instance))
 
 
-def _values(instance: Json) -> Iterator[Json]:
+def values(instance: Json) -> Iterator[Json]:
+    """Yield an instance and all values in it."""
     open_parts: list[Any] = [instance]
     while open_parts:
         part = open_parts.pop()

@@ -200,6 +200,20 @@ def test_the_draft_is_read_from_the_schema() -> None:
     assert check(1.0, {"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer"}) != []
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_no_number_passes_for_the_null_that_it_is_written_as(number: float) -> None:
+    def schema(value: Any) -> dict[str, Any]:
+        return {"const": value, "type": ["null", "number"], "title": "of null"}
+
+    compile_schema(schema(None))
+    compile_schema({"$ref": "https://x/y"}, resources={"https://x/y": schema(None)})
+
+    with pytest.raises(SchemaError, match="NaN"):
+        compile_schema(schema(number))
+    with pytest.raises(SchemaError, match="NaN"):
+        compile_schema({"$ref": "https://x/y"}, resources={"https://x/y": schema(number)})
+
+
 def test_a_changed_schema_is_another_schema() -> None:
     schema: dict[str, Any] = {"type": "string"}
     assert check(1, schema)
