@@ -54,8 +54,24 @@ class _Applied:
     beneath: dict[str | int | None, "_Applied | None"] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Look:
+    """One look at a schema: what is known of its places, and how many parts may still be looked at."""
+
+    known: dict[frozenset[tuple[int, int]], _Applied]
+    left: int
+
+    def take(self, parts: int) -> None:
+        self.left -= parts
+        if self.left < 0:
+            raise _TooManyPartsError
+
+
 class PatternSteps:
-    """Counts the steps that the costly patterns of a schema may take with an instance."""
+    """Counts the steps that the costly patterns of a schema may take with an instance.
+
+    Threads may count at the same time: what was found out is shared and only added to, the rest is each one's own.
+    """
 
     def __init__(self, reach: PatternReach, few_places: int, times: int) -> None:
         """Prepare. Costly is what backtracks or has many places; where is unknown, each is asked ``times`` times."""
@@ -64,7 +80,6 @@ class PatternSteps:
         self._start: _Ways = Counter({id(reach.root): 1}) if id(reach.root) in self._leads else Counter()
         self._is_static = reach.is_static
         self._known: dict[frozenset[tuple[int, int]], _Applied] = {}
-        self._left = 0
         self._all = [(cost, times) for leads in self._leads.values() for cost in (*leads.costs, *leads.key_costs)]
 
     @property
@@ -78,16 +93,17 @@ class PatternSteps:
 
     def exceed(self, instance: Json, most: int) -> bool:
         """Return whether the patterns may take more steps than ``most`` with the strings that they apply to."""
-        if len(self._known) > _MOST_KEPT:
-            self._known = {}
-        self._left = _MOST_LOOKED_AT
+        look = _Look(self._known, _MOST_LOOKED_AT)
         try:
-            start = self._applied(self._start) if self._is_static else None
-            return self._count(instance, start, most) > most
+            start = self._applied(self._start, look) if self._is_static else None
+            return self._count(instance, start, most, look) > most
         except _TooManyPartsError:
-            return self._count(instance, None, most) > most
+            return self._count(instance, None, most, look) > most
+        finally:
+            if len(look.known) > _MOST_KEPT and self._known is look.known:
+                self._known = {}
 
-    def _count(self, instance: Json, start: _Applied | None, most: int) -> int:
+    def _count(self, instance: Json, start: _Applied | None, most: int, look: _Look) -> int:
         """``start``: what applies to the instance; None: all to everything."""
         steps = 0
         waiting: list[tuple[Json, _Applied | None]] = [(instance, start)]
@@ -108,11 +124,11 @@ class PatternSteps:
             if applied is None:
                 waiting += [(part, None) for _, part in parts]
             else:
-                pairs = ((part, self._beneath(applied, at)) for at, part in parts)
+                pairs = ((part, self._beneath(applied, at, look)) for at, part in parts)
                 waiting += [pair for pair in pairs if pair[1] is not None]
         return steps
 
-    def _beneath(self, applied: _Applied, at: str | int) -> _Applied | None:
+    def _beneath(self, applied: _Applied, at: str | int, look: _Look) -> _Applied | None:
         """Return what applies to a member or an item; None: nothing costly."""
         name = at if at in applied.names else None
         selector = min(at, applied.placed) if isinstance(at, int) else name
@@ -121,33 +137,35 @@ class PatternSteps:
             for node_id, ways in applied.ways.items():
                 for child in _children(self._leads[node_id], selector):
                     found[child] += ways
-            self._look_at(len(found))
-            applied.beneath[selector] = self._applied(found) if found else None
+            look.take(len(found))
+            applied.beneath[selector] = self._applied(found, look) if found else None
         return applied.beneath[selector]
 
-    def _applied(self, start: _Ways) -> _Applied:
+    def _applied(self, start: _Ways, look: _Look) -> _Applied:
         key = frozenset(start.items())
-        if key not in self._known:
-            ways = self._here(start)
+        known = look.known.get(key)
+        if known is None:
+            ways = self._here(start, look)
             costs: Counter[PatternCost] = Counter()
             key_costs: Counter[PatternCost] = Counter()
             for node_id, times in ways.items():
                 leads = self._leads[node_id]
                 costs.update({cost: times * n for cost, n in Counter(leads.costs).items()})
                 key_costs.update({cost: times * n for cost, n in Counter(leads.key_costs).items()})
-                for key_id, key_times in self._here(Counter(leads.plain.get(KEYS, ()))).items():
+                for key_id, key_times in self._here(Counter(leads.plain.get(KEYS, ())), look).items():
                     in_all = times * key_times
                     key_costs.update(dict.fromkeys(self._leads[key_id].costs, in_all))
-            self._known[key] = _Applied(
+            known = _Applied(
                 ways,
                 list(costs.items()),
                 list(key_costs.items()),
                 names=set().union(*(self._leads[node_id].names for node_id in ways)),
                 placed=max((at + 1 for node_id in ways for at in self._leads[node_id].placed), default=0),
             )
-        return self._known[key]
+            known = look.known.setdefault(key, known)
+        return known
 
-    def _here(self, start: _Ways) -> _Ways:
+    def _here(self, start: _Ways, look: _Look) -> _Ways:
         """Return all parts that apply to the place of ``start``; what leads back to itself is asked no second time."""
         order: list[int] = []
         seen: set[int] = set()
@@ -160,7 +178,7 @@ class PatternSteps:
                 seen.add(node_id)
                 waiting.append((node_id, True))
                 children = self._leads[node_id].plain.get(HERE, ())
-                self._look_at(len(children) + 1)
+                look.take(len(children) + 1)
                 waiting += [(child, False) for child in children]
         ways: _Ways = Counter(start)
         done: set[int] = set()
@@ -170,11 +188,6 @@ class PatternSteps:
                 if child not in done:
                     ways[child] = min(ways[child] + ways[node_id], _MOST_WAYS)
         return ways
-
-    def _look_at(self, parts: int) -> None:
-        self._left -= parts
-        if self._left < 0:
-            raise _TooManyPartsError
 
     def _leading(self, reach: PatternReach) -> dict[int, _Leads]:
         above: dict[int, list[int]] = {}

@@ -89,13 +89,14 @@ class RootReferences:
 
     def _by_name(self) -> dict[str, Json]:
         if self._names is None:
-            self._names = {}
+            names: dict[str, Json] = {}
             own_base = None
             for each in _parts(self._root, "", self._draft):
                 own_base = each.base if own_base is None else own_base
                 for name in each.names if each.base == own_base else ():
                     # Of two parts with one name it cannot be told which is meant.
-                    self._names[name] = None if name in self._names else each.part
+                    names[name] = None if name in names else each.part
+            self._names = names
         return self._names
 
 

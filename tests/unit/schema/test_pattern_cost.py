@@ -1,12 +1,16 @@
 """What a pattern may cost is told from its text, and counted only where the pattern applies."""
 
 import time
+from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import pytest
 
-from common.schema import Violation, check, compile_schema
+from common.schema import Violation, check, compile_schema, pattern_steps
 from common.schema.pattern_cost import pattern_cost
+from common.schema.pattern_reach import PatternReach
+from common.schema.pattern_steps import PatternSteps
 
 
 def only(violations: list[Violation]) -> Violation:
@@ -87,6 +91,32 @@ def test_a_pattern_that_is_asked_in_many_ways_counts_as_often() -> None:
 
     assert check("a", schema) == []
     assert only(check("a" * 1_000, schema)).message.startswith("holds strings too long")
+
+
+class _Interrupted(dict[str, Any]):
+    """An object of which another thread's count comes between the members."""
+
+    count: Callable[[], object] = bool
+
+    def items(self) -> Any:
+        self.count()
+        return super().items()
+
+
+def test_a_thread_does_not_prolong_what_another_finds_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pattern_steps, "_MOST_LOOKED_AT", 50)
+    costly = {"pattern": "(a{1,500}){1,20}b"}
+    places = {f"p{n}": {"properties": {"code": costly, f"m{n + 1}": {"$ref": f"#/$defs/p{n + 1}"}}} for n in range(99)}
+    reach = PatternReach({"$ref": "#/$defs/p0", "$defs": {**places, "p99": costly}}, {})
+    shallow, deep = (
+        reduce(lambda value, n: _Interrupted({f"m{n}": value}), range(depth, 0, -1), _Interrupted(body="a" * 9_000))
+        for depth in (5, 60)
+    )
+
+    steps = PatternSteps(reach, few_places=20, times=1)
+    assert not steps.exceed(shallow, 50_000_000)
+    monkeypatch.setattr(_Interrupted, "count", lambda _: steps.exceed("a", 1))
+    assert steps.exceed(deep, 50_000_000)
 
 
 _LONG = "x" * 40_000
