@@ -11,13 +11,16 @@ from functools import lru_cache
 from typing import Final
 
 _TOKEN: Final = re.compile(
-    r"""\\(?:[pP](?:\{[^}]*\}|.)|[xu]\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|c[A-Za-z]|[kg]<[^>]*>|.|$)
-    |\[\^?(?:\\.|[^\]\\])*\]?
-    |\((?:\?(?:P?<[^=!>][^>]*>|[a-zA-Z-]*[:)]|<?[=!]|.)?)?
-    |\{\s*(?P<least>\d+)\s*(?P<open>,\s*(?P<most>\d*)\s*)?\}
+    r"""\\(?:[pP](?:\{[^}]{0,100}+\}|.)|[xu]\{[^}]{0,100}+\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|c[A-Za-z]
+        |[kg]<[^>]{0,100}+>|.|$)
+    |\[\^?(?:\\.|[^\]\\])*+\]?
+    |\((?:\?(?:P?<[^=!>][^>]{0,100}+>|[a-zA-Z-]*+[:)]|<?[=!]|.)?)?
+    |\{\s*+(?P<least>\d++)\s*+(?P<open>,\s*+(?P<most>\d*+)\s*+)?+\}
     |.""",
     re.DOTALL | re.VERBOSE,
 )
+"""An end that is missing is looked for no further than names are long, and no sign is read twice: one pass in all."""
+
 _BACKTRACKS: Final = re.compile(r"\(\?(?!P?<[^=!>]|[a-zA-Z-]*[:)])|\\[1-9kgKG]")
 _LOOKS: Final = re.compile(r"\(\?<?[=!]")
 _NO_ANCHOR: Final = re.compile(r"\(\?[a-zA-Z]*[mx]")
@@ -37,6 +40,9 @@ _WIDE_PLACES: Final = 3
 
 _MOST_RUNS: Final = 10_000
 """Of a backtracking pattern over one text: the limit given to the engine."""
+
+_LONGEST_KNOWN: Final = 4_096
+"""Characters of a pattern whose cost is kept, and the pattern with it: of longer ones a thousand take gigabytes."""
 
 _PROPERTY_BYTES: Final = 90_000
 _CLASS_BYTES: Final = 6_000
@@ -61,9 +67,17 @@ class PatternCost:
         return length * min(length, _MOST_RUNS) * (self.places if self.places > _FEW_PLACES else 1) // 2
 
 
-@lru_cache(maxsize=1_024)
 def pattern_cost(pattern: str) -> PatternCost:
     """Return what ``pattern`` may cost; of a faulty one, anything."""
+    return _known_cost(pattern) if len(pattern) <= _LONGEST_KNOWN else _cost(pattern)
+
+
+@lru_cache(maxsize=1_024)
+def _known_cost(pattern: str) -> PatternCost:
+    return _cost(pattern)
+
+
+def _cost(pattern: str) -> PatternCost:
     reader = _Reader(anchors=_NO_ANCHOR.search(pattern) is None)
     for token in _TOKEN.finditer(pattern):
         reader.read(token)

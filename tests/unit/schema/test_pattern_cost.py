@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.schema import Violation, check, compile_schema, pattern_steps
-from common.schema.pattern_cost import pattern_cost
+from common.schema.pattern_cost import _known_cost, pattern_cost
 from common.schema.pattern_reach import PatternReach
 from common.schema.pattern_steps import PatternSteps
 
@@ -83,6 +83,23 @@ def test_no_pattern_takes_long(instance: Any, schema: Any) -> None:
 
     assert check(instance, schema) != []
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?<a" * 125_000, r"\k<a" * 125_000, r"\p{a" * 125_000, r"\x{a" * 125_000, "a{1," + " " * 500_000 + "x"],
+    ids=["name", "back-reference", "property", "character", "repeat"],
+)
+def test_what_a_pattern_does_not_close_is_read_once(pattern: str) -> None:
+    assert pattern_cost(pattern).places > 1
+
+
+def test_long_patterns_are_not_kept() -> None:
+    before = _known_cost.cache_info().currsize
+
+    pattern_cost("a long one" * 500)
+    assert _known_cost.cache_info().currsize == before
 
 
 def test_a_pattern_that_is_asked_in_many_ways_counts_as_often() -> None:
