@@ -14,7 +14,7 @@ import jsonschema_rs
 from common.schema.faults import draft_number
 from common.schema.profiles import SchemaProfile
 from common.schema.references import RootReferences
-from common.schema.violations import Json, to_pointer
+from common.schema.violations import Json, cut, to_pointer
 
 _MAX_NODES: Final = 20_000
 _DEEPEST: Final = 60
@@ -22,6 +22,7 @@ _TYPING: Final = frozenset({"type", "enum", "const", "anyOf", "properties"})
 _INLINED_OR_IDLE: Final = frozenset({"$ref", "$defs", "definitions", "$schema", "$id", "$anchor", "$comment"})
 """Words of which nothing is lost: they are inlined, or say nothing of an answer."""
 
+_NO_SCHEMA: Final = "it is not a JSON Schema; check_schema says where"
 _OBJECT_WORDS: Final = frozenset({"properties", "required", "additionalProperties"})
 
 
@@ -77,9 +78,9 @@ class _NoStrictFormError(Exception):
 
 def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
     """Return ``schema`` as ``profile`` takes it. The order of keys and properties is kept."""
-    draft = draft_number(schema) if isinstance(schema, Mapping) else 0
-    if isinstance(schema, Mapping) and not jsonschema_rs.meta.is_valid({**schema, "$schema": _URIS[draft]}):
-        return Converted(None, (Dropped("", "$schema", "it is not a JSON Schema; check_schema says where"),))
+    draft = draft_number(schema)
+    if isinstance(schema, Mapping) and not _is_schema(schema, draft):
+        return Converted(None, (Dropped("", "$schema", _NO_SCHEMA),))
     conversion = _Conversion(schema, profile, RootReferences(schema), draft=draft)
     try:
         converted = conversion.node(schema, "", 1, ())
@@ -90,6 +91,16 @@ def down_convert(schema: Json, profile: SchemaProfile) -> Converted:
     return Converted(converted, tuple(conversion.dropped), tuple(dict.fromkeys(conversion.nullable)))
 
 
+def _is_schema(part: Json, draft: int) -> bool:
+    """Return whether a part of a schema is one itself: only those that stand where the draft looks are sure to be."""
+    if not isinstance(part, Mapping):
+        return isinstance(part, bool)
+    try:
+        return jsonschema_rs.meta.is_valid({**part, "$schema": _URIS[draft]})
+    except (ValueError, TypeError, RecursionError):
+        return False  # it is not even JSON
+
+
 @dataclass(slots=True)
 class _Conversion:
     root: Json
@@ -97,6 +108,7 @@ class _Conversion:
     references: RootReferences
     dropped: list[Dropped] = field(default_factory=list)
     nullable: list[str] = field(default_factory=list)
+    followed: set[str] = field(default_factory=set)
     nodes_left: int = _MAX_NODES
     properties: int = 0
     enum_values: int = 0
@@ -137,7 +149,10 @@ class _Conversion:
             raise _NoStrictFormError(pointer, "$ref", f"more than {_DEEPEST} references lead to one another")
         found = self.references.target(reference)
         if found is None:
-            raise _NoStrictFormError(pointer, "$ref", f"{reference} is not within the schema")
+            raise _NoStrictFormError(pointer, "$ref", f"{cut(reference)} is not within the schema")
+        if reference not in self.followed and not _is_schema(found, self.draft):
+            raise _NoStrictFormError(pointer, "$ref", f"{cut(reference)}: {_NO_SCHEMA}")
+        self.followed.add(reference)
         converted = self.node(found, pointer, level, (*seen, reference))
         for keyword, value in schema.items():
             if keyword in {"description", "title"} and keyword in self.profile.keywords:

@@ -1,5 +1,6 @@
 """A converted schema is one the provider takes; whatever is valid under the original is valid under it."""
 
+import math
 import random
 from typing import Any
 
@@ -153,6 +154,11 @@ def test_a_reference_that_does_not_start_from_the_root_has_no_strict_form(schema
         {"anyOf": 5},
         {"type": "array", "minItems": None},
         {"$schema": "https://nowhere.invalid/draft", "format": []},
+        {"$ref": "#/unread", "unread": {"type": "object", "required": 5}},
+        {"$ref": "#/unread", "unread": 5},
+        {1: 2},
+        {"type": "object", "properties": {"a": {1: 2}}},
+        {"type": "object", "properties": {"a": {"const": b"a"}}, "required": [math.nan]},
         "object",
     ],
 )
@@ -244,6 +250,24 @@ def test_converting_never_narrows(schema: Any, instance: Any, profile: SchemaPro
 
     if converted.schema is not None and check(instance, schema) == []:
         assert check(instance, converted.schema) == []
+
+
+@pytest.mark.parametrize("profile", PROFILE_LIST, ids=PROFILES)
+@pytest.mark.parametrize("where", ["$defs", "definitions", "unread"])
+def test_converting_never_narrows_where_the_draft_does_not_look(where: str, profile: SchemaProfile) -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "object",
+        "properties": {"a": {"$ref": f"#/{where}/d"}},
+        "required": ["a"],
+        "additionalProperties": False,
+        where: {"d": {"type": "integer", "exclusiveMinimum": 0}},
+    }
+
+    converted = down_convert(schema, profile)
+
+    if converted.schema is not None and not check_schema(schema):
+        assert check({"a": 0}, converted.schema) == []
 
 
 @pytest.mark.parametrize("profile", PROFILE_LIST, ids=PROFILES)
