@@ -8,21 +8,17 @@ schema it only asks whether a branch matches; what is valid, and where faults ar
 from collections.abc import Mapping
 from typing import Any, Final
 
+from common.schema.keywords import HELD_BY_NAME, REFERENCES, VALUES
 from common.schema.violations import HIDDEN_KEYWORD, Json
 
 _ALTERNATIVES: Final = ("anyOf", "oneOf")
-_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _UNEVALUATED: Final = frozenset({"unevaluatedProperties", "unevaluatedItems"})
-_NAMED: Final = frozenset(
-    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
-)
-_VALUES: Final = frozenset({"enum", "const", "default", "examples"})
 
 
 def may_nest(parts: Json) -> bool:
     """Return whether there are both alternatives and references, so that one may hold itself."""
     keys = _keys(parts)
-    return bool(keys & set(_ALTERNATIVES)) and bool(keys & _REFERENCES)
+    return bool(keys & set(_ALTERNATIVES)) and bool(keys & REFERENCES)
 
 
 def without_branch_faults(schema: Json, resources: Mapping[str, Json] | None) -> tuple[Json, dict[str, Json] | None]:
@@ -40,9 +36,9 @@ def _rewritten(schema: Json, conditional: bool) -> Json:
         return schema
     node: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in _VALUES:
+        if key in VALUES:
             node[key] = value
-        elif key in _NAMED and isinstance(value, dict):
+        elif key in HELD_BY_NAME and isinstance(value, dict):
             node[key] = {name: _rewritten(each, conditional) for name, each in value.items()}
         else:
             node[key] = _rewritten(value, conditional)

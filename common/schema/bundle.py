@@ -5,12 +5,10 @@ under the draft that it names itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
 from urllib.parse import urldefrag, urljoin
 
+from common.schema.keywords import VALUES
 from common.schema.violations import Json
-
-_VALUES: Final = frozenset({"enum", "const", "default", "examples"})
 
 
 def bundled(resources: Mapping[str, Json]) -> Callable[[str], Json]:
@@ -40,6 +38,6 @@ def _named(uri: str, resource: Json) -> Iterator[tuple[str, Json]]:
             if isinstance(name, str) and not name.startswith("#"):
                 base = urldefrag(urljoin(base, name)).url
                 yield base, {**draft, **part}
-            waiting += [(base, each) for key, each in part.items() if key not in _VALUES]
+            waiting += [(base, each) for key, each in part.items() if key not in VALUES]
         elif isinstance(part, list):
             waiting += [(base, each) for each in part]

@@ -4,7 +4,9 @@ from typing import Final
 
 REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
-"""They hold schemas of which each has a name, or a pattern of names."""
+"""They hold schemas by their names, or by patterns of names."""
 
-DEFINITIONS: Final = frozenset({"$defs", "definitions"})
+HELD_BY_NAME: Final = BY_NAME | {"$defs", "definitions"}
+"""All that hold schemas so, those among them that ask nothing of an instance."""
+
 VALUES: Final = frozenset({"enum", "const", "default", "examples"})

@@ -7,10 +7,10 @@ patterns checked to be ECMA 262, where flags at the beginning are a fault.
 import re
 from typing import Final
 
+from common.schema.keywords import VALUES
 from common.schema.violations import Json
 
 _FLAGS: Final = re.compile(r"\(\?([ims]+)\)")
-_VALUES: Final = frozenset({"enum", "const", "default", "examples"})
 
 
 def with_flags_in_groups(schema: Json) -> Json:
@@ -41,7 +41,7 @@ def _copied(schema: Json) -> Json:
 
 
 def _rewritten(keyword: str, value: Json) -> Json:
-    if keyword in _VALUES:
+    if keyword in VALUES:
         return value
     if keyword == "pattern" and isinstance(value, str):
         return _grouped(value)

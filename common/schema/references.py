@@ -14,7 +14,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import jsonschema_rs
 
 from common.schema.faults import draft_number
-from common.schema.keywords import BY_NAME, DEFINITIONS
+from common.schema.keywords import HELD_BY_NAME
 from common.schema.violations import Json
 
 _INDEX: Final = re.compile(r"\+?0*([0-9]{1,9})")
@@ -33,12 +33,10 @@ _UNREAD: Final[Mapping[int, frozenset[str]]] = {
 """Words in which the validator looks for no names, by draft; found by trying."""
 
 _SCHEMAS: Final = _LATER | {
-    *BY_NAME,
-    *DEFINITIONS,
+    *HELD_BY_NAME,
     *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "contains", "propertyNames"),
     *("additionalProperties", "items", "additionalItems"),
 }
-_NAMED: Final = BY_NAME | DEFINITIONS
 
 _MOST_ALIKE: Final = 8
 """Different parts with one name, of which each reference to it is looked up in all."""
@@ -183,7 +181,7 @@ def _parts(root: Json, uri: str, draft: int) -> Iterator[_Part]:
             if not isinstance(value, dict | list):
                 continue
             holds_schemas = is_schema and keyword in _SCHEMAS and keyword not in unread
-            if holds_schemas and keyword in _NAMED and isinstance(value, dict):
+            if holds_schemas and keyword in HELD_BY_NAME and isinstance(value, dict):
                 waiting += [(each, base, True) for each in value.values()]
             else:
                 waiting.append((value, base, holds_schemas))

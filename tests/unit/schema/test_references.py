@@ -37,6 +37,42 @@ def test_a_reference_leads_where_the_validator_takes_it(schema: dict[str, Any], 
     ).is_valid({"p": "x"})
 
 
+WORDS = (
+    *("definitions", "$defs", "properties", "patternProperties", "dependencies", "dependentSchemas"),
+    *("allOf", "anyOf", "oneOf", "prefixItems", "enum", "examples"),
+    *("additionalProperties", "items", "additionalItems", "not", "if", "then", "else", "contains", "propertyNames"),
+    *("unevaluatedItems", "unevaluatedProperties", "contentSchema", "default", "const", "unknown"),
+)
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize(
+    ("draft", "name"),
+    [
+        (DRAFT_4, {"id": "#name"}),
+        ({"$schema": "http://json-schema.org/draft-06/schema#"}, {"$id": "#name"}),
+        (DRAFT_7, {"$id": "#name"}),
+        ({"$schema": "https://json-schema.org/draft/2019-09/schema"}, {"$anchor": "name"}),
+        ({}, {"$anchor": "name"}),
+    ],
+    ids=["4", "6", "7", "2019-09", "2020-12"],
+)
+def test_names_are_found_where_the_validator_looks_for_them(
+    draft: dict[str, str], name: dict[str, str], word: str
+) -> None:
+    part = {**LEAF, **name}
+    held = {"x": part} if word in WORDS[:6] else [part] if word in WORDS[6:12] else part
+    schema = (
+        {**draft, word: held, "not": {"not": {"$ref": "#name"}}}
+        if word != "not"
+        else {**draft, "allOf": [{"$ref": "#name"}], "not": part}
+    )
+
+    found = RootReferences(schema).target("#name")
+
+    assert (found == part) is (check_schema(schema) == [])
+
+
 @pytest.mark.parametrize(
     ("schema", "reference"),
     [
