@@ -2,15 +2,12 @@
 
 import json
 import resource
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from common.errors import SchemaError
-from common.schema import Violation, check, check_schema, compile_schema
-from common.schema.kept import Kept
-from output_validation import extract
+from common.schema import Violation, check, check_schema
 
 
 def only(violations: list[Violation]) -> Violation:
@@ -90,18 +87,6 @@ def test_a_repeated_pattern_takes_its_memory_once_and_unused_ones_take_none() ->
     assert check({}, unused) == []
 
 
-def test_the_cache_holds_what_memory_allows() -> None:
-    def large(n: int) -> dict[str, Any]:
-        return {"title": str(n), "enum": [[each] for each in range(60_000)]}
-
-    first = compile_schema(large(0))
-
-    assert compile_schema(large(0)) is first
-    for n in range(1, 8):
-        compile_schema(large(n))
-    assert compile_schema(large(0)) is not first
-
-
 @pytest.mark.parametrize("start", [10**30, 1 << 62])
 def test_integers_that_are_alike_as_doubles_cannot_stall(start: int) -> None:
     schema = {"items": {"uniqueItems": True}}
@@ -123,38 +108,3 @@ def test_the_faults_of_many_alternatives_take_no_memory_by_the_gigabyte() -> Non
 
     assert violation.keyword == "anyOf"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB
-
-
-def test_a_schema_in_use_stays_compiled_whatever_else_is() -> None:
-    used = {"title": "in use"}
-    first = compile_schema(used)
-
-    for n in range(600):
-        compile_schema({"title": f"used once, {n}"})
-        assert compile_schema(used) is first
-
-
-def test_reading_by_alternatives_displaces_no_schema() -> None:
-    used = {"title": "beside alternatives"}
-    first = compile_schema(used)
-    branches = [[{"title": f"{m}.{n}", "enum": [n]} for n in range(12)] for m in range(30)]
-    members = {f"m{m}": {"anyOf": each} for m, each in enumerate(branches)}
-    schema = {"type": "object", "properties": members, "required": list(members)}
-
-    assert not extract(json.dumps(dict.fromkeys(members, "x")), schema).ok
-    assert compile_schema(used) is first
-
-
-def test_schemas_are_kept_by_many_threads_at_once() -> None:
-    kept = Kept[int](most=8, most_bytes=100)
-
-    def use(start: int) -> None:
-        for n in range(5_000):
-            content = (b"%d" % ((start + n) % 16), b"", True)
-            if (found := kept.get(content)) is None:
-                kept.put(content, (start + n) % 16, 20)
-            assert found is None or content[0] == b"%d" % found
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(use, range(4)))
-    assert sum(kept.get((b"%d" % n, b"", True)) is not None for n in range(16)) == 5
