@@ -19,7 +19,7 @@ import msgspec
 from common.errors import Fault, SchemaError
 from common.schema.alternatives import may_nest, without_branch_faults
 from common.schema.bundle import bundled
-from common.schema.faults import explain
+from common.schema.faults import draft_number, explain
 from common.schema.footprint import MOST_BYTES, footprint
 from common.schema.kept import Kept
 from common.schema.patterns import with_flags_in_groups
@@ -281,7 +281,7 @@ def _compile(
 ) -> jsonschema_rs.Validator | list[Violation]:
     try:
         grouped = {uri: with_flags_in_groups(part) for uri, part in (resources or {}).items()}
-        bundle: dict[str, Any] = {"retriever": bundled(grouped)} if grouped else {"offline": True}
+        bundle: dict[str, Any] = {"retriever": bundled(grouped, draft_number(schema))} if grouped else {"offline": True}
         return jsonschema_rs.validator_for(
             with_flags_in_groups(schema), validate_formats=formats, pattern_options=_PATTERNS, **bundle
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote, urljoin
 
 import jsonschema_rs
 
@@ -110,9 +110,8 @@ class Places:
         self._joint: dict[tuple[int, ...], Json] = {}
         draft = draft_number(schema)
         for uri, root in (("", schema), *resources.items()):
-            self._enter(urldefrag(uri).url, root)
-            names_draft = isinstance(root, dict) and "$schema" in root
-            for each in _parts(root, urldefrag(uri).url, draft_number(root) if names_draft else draft):
+            self._enter(uri.partition("#")[0], root)
+            for each in _parts(root, uri, draft):
                 self._bases[id(each.part)] = each.base
                 if each.is_base:
                     self._enter(each.base, each.part)
@@ -160,12 +159,18 @@ class _Part:
     names: tuple[str, ...]
 
 
+def parts_with_ids(uri: str, root: Json, draft: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the parts of a schema at ``uri`` that have a URI of their own; ``draft``: of a schema that names none."""
+    yield from ((each.base, each.part) for each in _parts(root, uri, draft) if each.is_base)
+
+
 def _parts(root: Json, uri: str, draft: int) -> Iterator[_Part]:
     """Yield every object in a schema with the base of references in it, and the names by which it is referred to.
 
     Only schemas have names: what stands in data, or under a word that the draft does not know, has none.
     """
-    waiting: list[tuple[Json, str, bool]] = [(root, uri, True)]
+    draft = draft_number(root) if isinstance(root, dict) and "$schema" in root else draft
+    waiting: list[tuple[Json, str, bool]] = [(root, uri.partition("#")[0], True)]
     unread = _UNREAD[draft]
     while waiting:
         part, base, is_schema = waiting.pop()

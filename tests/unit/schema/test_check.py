@@ -193,6 +193,21 @@ def test_a_bundled_schema_is_found_by_its_key_its_id_and_the_ids_of_its_parts(re
     assert only(check("a", {"$ref": reference}, resources=resources)).keyword == "type"
 
 
+def test_a_part_of_a_bundled_schema_has_a_name_where_its_draft_reads_one() -> None:
+    part = {"$id": "https://x/part", "type": "integer"}
+
+    for held in ({"properties": {"enum": part}}, {"$defs": {"a": part}}):
+        assert check(1, {"$ref": "https://x/part"}, resources={"https://x/all": held}) == []
+    assert check(1, {}, resources={"https://[#": {"$id": "https://["}}) == []
+    for not_held in (
+        {"enum": [part]},
+        {"$defs": {"a": {"id": "https://x/part"}}},
+        {"$defs": {"a": {"$id": "https://["}}},
+    ):
+        with pytest.raises(SchemaError):
+            check(1, {"$ref": "https://x/part"}, resources={"https://x/all": not_held})
+
+
 def test_the_draft_is_read_from_the_schema() -> None:
     old = {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}, {"type": "integer"}]}
     assert check(["a", 1], old) == []
