@@ -13,7 +13,14 @@ from typing import Final
 from common.schema import CompiledSchema, Json, Violation, dump_json
 from output_validation.candidates import Reading, Span
 from output_validation.citations import is_citation
-from output_validation.cues import is_answered_elsewhere, is_disowned, is_taken_back, pick
+from output_validation.cues import (
+    is_answered_elsewhere,
+    is_disowned,
+    is_mentioned,
+    is_part_by_words,
+    is_taken_back,
+    pick,
+)
 from output_validation.extraction import (
     Candidate,
     Extraction,
@@ -50,7 +57,7 @@ def choose(
     if joined is not None:
         considered = tried = [joined]
     rivals = [each for each in map(_with_its_value, considered) if each is not None]
-    good = _preferred(text, rivals, schema)
+    good = _preferred(text, _meant(reading.spoken, rivals), schema)
     if all(each.barred for each in good) or not considered[-1].readable:
         return _refused(text, reading, tried, considered)
     chosen, by_words = _one_of(reading.spoken, good)
@@ -90,6 +97,12 @@ def choose(
     )
 
 
+def _meant(text: str, good: list[Judged]) -> list[Judged]:
+    """Return the values without those that the words behind the first one only speak of."""
+    later = [each for each in good[1:] if not is_mentioned(text, each.candidate.start, each.candidate.end)]
+    return [*good[:1], *later]
+
+
 def _with_its_value(judged: Judged) -> Judged | None:
     """Return a candidate that would do, or would if the policy allowed its repairs, with the value that it is."""
     if judged.barred:
@@ -104,11 +117,15 @@ def _objection(
     start, end = chosen.candidate.start, chosen.candidate.end
     if _is_one_of_several(text, chosen, tried):
         return "one object stands for an array, and others stand beside it"
-    if len(tried) == 1 and chosen.candidate.place is Place.PROSE:
-        if chosen.guided and is_citation(reading.spoken, start, end):
+    if len(tried) == 1:
+        if chosen.guided and chosen.candidate.place is Place.PROSE and is_citation(reading.spoken, start, end):
             return "the only value is a citation, and not of the kind that is asked for"
-        if is_disowned(reading.spoken, start, end):
+        fence = next((f for f in reading.fences if f.inner.start <= start and end <= f.inner.end), None)
+        around = fence.outer if fence is not None else Span(start, end)
+        if is_disowned(reading.spoken, around.start, around.end):
             return "the words around the only value say that it is not the answer"
+    if isinstance(chosen.value, list) and is_part_by_words(reading.spoken, start):
+        return "the words before the list say that it is a part of one"
     if any(_in_a_list(text, a, b) for a, b in pairwise(tried) if a is chosen or b is chosen):
         return "another value stands beside it, as in a list"
     if stands_among_members(reading.spoken, chosen, schema):

@@ -45,7 +45,11 @@ _WEAK_DECOY: Final = re.compile(
 _DOUBTED: Final = re.compile(rf"n[\u2019']t\b|\b(?:not|would|could|might|if|earlier|{WRONG})\b", re.IGNORECASE)
 _COMMENT_BEHIND: Final = re.compile(r"[ \t`~*_]*+(?://|#|/\*|<!--)[ \t]*+(.*?)(?:\*/|-->|(?=\n)|\Z)")
 _REMARK_BELOW: Final = re.compile(r"[ \t]*+\r?\n[ \t]*+(?=/[/*]|\(|<-|\u2190|\^)")
-_TO_NEXT_WORDS: Final = re.compile(r"[\s`~*_.,;!()]*+")
+_TO_NEXT_WORDS: Final = re.compile(
+    r"[\s`~*_.,;!()}\]]*+(?:</[\w:=-]{1,40}>[\s`~*_.]*+)?(?:[-*_=]{3,}+\s*+)?"
+    r"(?:(?:i )?hope (?:this|that) helps?[.!]*+\s++)?",
+    re.IGNORECASE,
+)
 _REMARK_BEHIND: Final = re.compile(
     r"[ \t`*_]*+(?:\(([^()]*+)\)|\[([^\[\]]*+)\]"
     r"|(?:<-++|\u2190|<=++|\u21d0|\^)[ \t]*+(.*+)|(?:-++>|[-\u2013\u2014](?= )|[\u274c\u2717\u2718])[ \t]*+(.*+)"
@@ -65,7 +69,10 @@ _TAKEN_BACK: Final = re.compile(
     r"|scratch that|correction:(?! (?:none|no|not)\b)|no, wait[,.:!]|edit: [^\n]{0,60}\bshould be\b"
     rf"|(?:sorry|oops|wait)[,.!]? i meant\b|i meant {_VALUE}|let me try again\b"
     r"|on second thought\b(?![^\n]{0,80}\b(?:right|fine|correct|ok|okay|stands|good)\b)"
-    rf"|actually,? (?:it|this|that)(?:[\u2019']s| is) {_VALUE}"
+    rf"|actually,? (?:it|this|that)(?:[\u2019']s| is) {_VALUE}|actually,? [\"'`]?\w+[\"'`]?: {_VALUE}"
+    r"|(?:hold on,? |wait,? )?i misread\b"
+    rf"|let me (?:recount|recalculate|re-?check|double-?check)[,.:;] [^\n]{{0,80}}\bshould (?:actually )?be {_VALUE}"
+    rf"|(?:however, )?(?:up)?on closer (?:inspection|look),? [^\n]{{0,40}}\bcorrect \w+ (?:is|was|should be) {_VALUE}"
     r"|(?:actually|sorry|oops|update|my (?:apologies|mistake))[,.:!]? (?:the )?\w+ (?:is|was|should be) "
     rf"(?:{_VALUE}|(?-i:[A-Z]))"
     rf"|note:? (?:that )?the \w+ should actually be {_VALUE}"
@@ -83,14 +90,15 @@ _LINE_END: Final = r"\W*(?:\n|\Z)"
 _GOES_ON: Final = re.compile(
     r"\s*,\s*(?:\.{3}|\u2026)\s*\Z"
     r"|[\s`~]*+(?:\.{3}|\u2026)\s*\Z"
-    r"|[\s`~]*+[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:note: )?(?:"
+    r"|[\s`~]*+(?:, )?[(\[]?+(?:\.{3}|\u2026)?+\s*+(?:note: )?(?:"
     rf"(?:and |plus |\+ ?)?(?:\d+|some|many|several) (?:more|others)(?: {_ENTRIES})?"
     rf"(?: (?:omitted|left out|not shown))?{_LINE_END}"
     r"|(?:the )?(?:list|output|rest|array)?(?: (?:is|was|has been))? ?(?:truncated|omitted|abbreviated)"
     rf"(?: (?:for|to|due to) [\w ]{{1,40}})?{_LINE_END}"
     rf"|(?:continues|continued|etc){_LINE_END}|(?:and )?so (?:on|forth)(?: for [\w ]{{1,40}})?{_LINE_END}"
     rf"|(?:the )?(?:remaining|other)(?: \w+)? {_ENTRIES} (?:follow the same|are omitted|(?:were |are )?omitted)\b"
-    rf"|(?:only|just) (?:the )?first (?:\w+ )?{_ENTRIES} (?:are|were) (?:shown|listed|included|given)\b"
+    rf"|(?:only|just) (?:the )?first (?:\w+ )?(?:{_ENTRIES} )?(?:are|were) (?:shown|listed|included|given)\b"
+    r"|(?:i(?: will|[\u2019']ll)|to be) continued?\b"
     rf"|i(?: have|[\u2019']ve)? only (?:included|listed|shown) the first\b|{_ENTRIES} \d+ (?:to|through|-) \d+ follow"
     r"|showing (?:only )?(?:the first )?(\d+) (?:out )?of (?!\1\b)\d+\b"
     r"|(?:would you like|do you want|shall i|should i)(?: me to)? continue\s*\?)",
@@ -99,10 +107,38 @@ _GOES_ON: Final = re.compile(
 """What stands behind a list of which the rest was left out."""
 
 _NEGATED: Final = re.compile(
-    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)(?: (?:be|look like|like|return|give|parse|read|use|use this))?"
-    r"|\b(?:failed|unable) to parse)[\s:\"'`]*\Z",
+    r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)"
+    r"(?: (?:be|look like|like|(?:return|give|parse|read|use|answer|output)(?: this)?))?"
+    r"|\b(?:failed|unable) to parse|\bavoid (?:\w+ ){0,3}like|\b(?:invalid|malformed) input"
+    r"|(?:\A|[.!?\n])[ \t]*(?:you|the user) (?:have |has )?(?:provided|gave|sent|wrote|said)(?: me)?)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
+_WORD: Final = re.compile(r"[^\W\d_]{2}")
+_ASKS: Final = re.compile(
+    r"(?:\A|[.!?\n])\W{0,9}(?:do|does|did|is|are|was|should|shall|would|could|can|may|what|which|how)\b[^.!?\n]{0,99}\Z",
+    re.IGNORECASE,
+)
+_ASKED_BEHIND: Final = re.compile(r"[\s`\"'*]{0,9}\?")
+_BEGINS: Final = r"(?:\A|[.!?\n])[ \t#*_>]*"
+_SHOWN_ONLY: Final = re.compile(
+    rf"(?:{_BEGINS}(?:(?:the|your|an?) )?(?:(?:output|response|answer|expected|required|desired) (?:format|structure)"
+    r"|(?:before|original|previous|old)(?: (?:version|value|json|output))?"
+    r"|(?<=your )(?:original |previous )?input(?: was| is)?)[*_]{0,2}"
+    rf"|(?:{_BEGINS}|\b(?:a|following) )sample (?:output|json|response|answer|result|object)"
+    r"|\bassuming (?:some |the )?(?:typical|default|example|usual) values"
+    r"|(?:\A|[.!?\n])[^.!?\n]{0,80}\bif (?:i|the|there|you|it|this)\b[^.!?\n]{0,60}"
+    r"\b(?:would|could|might)\b[^.!?\n]{0,60}"
+    r"|\((?:mock|sample|dummy) (?:data|values)\))[\s:`*_]*\Z",
+    re.IGNORECASE,
+)
+"""What leads to a value that shows a form, or stands for one that is not there."""
+
+_PART_BEFORE: Final = re.compile(
+    r"(?:\bpartial (?:result|list|output|answer|json)s?"
+    r"|\bfirst (\d+) (?:out )?of (?:the )?(?!\1\b)\d+\b[\w ]{0,40})[\s:`*_]*\Z",
+    re.IGNORECASE,
+)
+"""What announces a part of a list."""
 _INPUT_BEFORE: Final = re.compile(r"(?:\A|[.!?\n])[ \t]*(?:the )?input(?: was| is)?\s*:?[\s`]*\Z", re.IGNORECASE)
 _OUTPUT_BEHIND: Final = re.compile(r"[\s`]*+(?:output\b|\.(?:\s|\Z))", re.IGNORECASE)
 _STOOD_IN: Final = rf"(?:{STAND_IN}|examples?|samples?)"
@@ -116,10 +152,19 @@ _KEPT_ALONE: Final = re.compile(
     r" (?:the|your|that|this) (?:\w+ )?examples?(?=(?: format)?\s*(?::|\n|\Z))"
     rf"|(?:(?:for|from|of|about|on|to) (?:the|this|that|these|those)|your) (?:\w+ )?{_STOOD_IN}"
     rf" (?=(?:(?:that|which) )?you(?:[\u2019']ve)? (?:sent|gave|provided|posted|shared|pasted)\b|{_TAKEN_FROM}\b)"
-    rf"|(?:the|this|that) {_STOOD_IN} (?={_TAKEN_FROM} (?:is|was|are|were|has|have) \w))\b",
+    rf"|(?:the|this|that) {_STOOD_IN} (?={_TAKEN_FROM} (?:is|was|are|were|has|have) \w))\b"
+    r"|\((?:e\.g\.|such as|for example|like)[^()\n]{0,100}\)",
     re.IGNORECASE,
 )
 """What a value may be called, said to follow, or made from, and be the answer if there is no other."""
+
+_MENTION: Final = re.compile(
+    r"[^\n]*(?<!\w)(?:note|would|means?|instead of|rather than|given as|represented (?:as|by)|shown as|taken from"
+    r"|e\.g\."
+    r"|for (?:example|instance)|in the (?:header|footer|input|text|example|prompt))(?!\w)",
+    re.IGNORECASE,
+)
+"""What a sentence says that speaks of a value and does not give it."""
 
 _ANSWER_HEAD: Final = re.compile(
     r"^[ \t#*_>-]*(?:(?:the|my) )?(?:(?:final|actual|corrected|revised)(?: \w+)?|answer)[*_ \t]*:",
@@ -167,6 +212,22 @@ def is_taken_back(text: str, end: int, *, is_list: bool) -> bool:
     )
 
 
+def is_mentioned(text: str, start: int, end: int) -> bool:
+    """Return whether a value in a line with words is only spoken of there: it is quoted, or holds nothing."""
+    line_start = text.rfind("\n", 0, start) + 1
+    before = text[max(line_start, start - _CHARS_BEFORE) : start]
+    behind = text[end : end + _CHARS_BEFORE].partition("\n")[0]
+    is_aside = (before.endswith("`") and behind.startswith("`")) or not text[start + 1 : end - 1].strip()
+    if not (is_aside and _WORD.search(before)) or _ANSWER.search(before) or _CORRECTION.search(before):
+        return False
+    return _MENTION.match(before + behind) is not None
+
+
+def is_part_by_words(text: str, start: int) -> bool:
+    """Return whether the words before a list say that it is a part of one."""
+    return _PART_BEFORE.search(_FENCE_BEFORE.sub("", text[max(0, start - _CHARS_BEFORE) : start])) is not None
+
+
 def is_answered_elsewhere(text: str, start: int, end: int) -> bool:
     """Return whether a value is called an example or a draft, and words behind it begin what they call the answer."""
     return _cue(text, 0, start, end, len(text)) is Cue.DECOY and _ANSWER_HEAD.search(text, end) is not None
@@ -174,8 +235,10 @@ def is_answered_elsewhere(text: str, start: int, end: int) -> bool:
 
 def is_disowned(text: str, start: int, end: int) -> bool:
     """Return whether the words around a value that has no rival say that it is no answer."""
-    before = text[max(0, start - _CHARS_BEFORE) : start]
-    if _NEGATED.search(before) or is_denied_before(before):
+    before = _FENCE_BEFORE.sub("", text[max(0, start - _CHARS_BEFORE) : start])
+    if _NEGATED.search(before) or is_denied_before(before) or _SHOWN_ONLY.search(before):
+        return True
+    if _ASKED_BEHIND.match(text, end) and _ASKS.search(before):
         return True
     if _INPUT_BEFORE.search(before) and _OUTPUT_BEHIND.match(text, end):
         return True

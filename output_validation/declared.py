@@ -38,8 +38,8 @@ _ARRAY: Final = _ANNOTATIONS | {
 def plain(schema: Json, root: Json) -> dict[str, Json] | None:
     """Return the schema of an object or array behind its references, if it stands for itself; else None."""
     for _ in range(_MAX_REFERENCES):
-        if not isinstance(schema, dict):
-            return None
+        if not isinstance(schema, dict) or (schema is not root and not schema.keys().isdisjoint(("$id", "id"))):
+            return None  # references in a part with a name of its own do not start from the root
         if "$ref" not in schema:
             is_plain = schema.keys() <= _OBJECT or schema.keys() <= _ARRAY
             return schema if is_plain and not isinstance(schema.get("additionalProperties"), dict) else None

@@ -17,6 +17,10 @@ STAND_IN_WORDS: Final = (
     "invented",
     "fictitious",
     "hypothetical",
+    "fictional",
+    "fabricated",
+    "illustrative",
+    "mock",
 )
 
 WRONG: Final = rf"(?:{'|'.join(WRONG_WORDS)})"
@@ -86,7 +90,8 @@ _SAID_OF_IT: Final = (
 )
 _NOUN_BEHIND: Final = r"(?:answer|json|value|output|object)"
 _SAID_BEHIND: Final = re.compile(
-    r"(?:(?:(?:please )?note(?: that)?|but|however|sorry|oops|wait|warning|caution|unfortunately|nb)[,:.!]? ){0,2}"
+    r"(?:(?:(?:please )?note(?: that)?|but|however|sorry|oops|wait|warning|caution|disclaimer"
+    r"|unfortunately|nb)[,:.!]? ){0,2}"
     rf"(?:(?:that|this|(?:the|my) (?:above|(?:previous |above )?{_NOUN_BEHIND}))(?: {_NOUN_BEHIND})?(?: above)?"
     rf"(?:{_IS} (?:{_SAID_OF_IT}|incomplete\b)|{_CANNOT_BE}| (?:does|did) not look (?:right|correct|valid)\b(?!-))"
     rf"|{_VALUES}{_IS} {_NOT_MEANT}{_GOES_ON}|{_I_MADE_UP}"

@@ -15,7 +15,12 @@ _BEGINS_BY_LEAVING_OUT: Final = re.compile(
     r"(?:(?:and|und|et|y|e|i|\u0438) )?(?:so on|so forth|etc\b|usw\b|u\. ?s\. ?w\b|so weiter|ainsi de suite"
     r"|as\u00ed sucesivamente|cos\u00ec via|tak dalej"
     r"|\u0442\u0430\u043a \u0434\u0430\u043b\u0435\u0435|\u0442\. ?\u0434\b"
-    r"|(?:the )?others?\s*\Z|repeat for|continue (?:for|like|with)"
+    r"|(?:the )?others?\s*\Z|repeat for|continue (?:for|like|with|similarly)|plus others?\b"
+    r"|same (?:for|as) (?:the )?(?:others?|rest|remaining)\b"
+    r"|(?:the )?(?:other|additional|further) (?:\d+ )?"
+    r"(?:items?|entries|rows?|records?|elements?|objects?|results?|ones?)"
+    r"\W*(?:\Z|(?:here|as needed|follow|go|would|in the same|similarly)\b)"
+    r"|(?:[\w ]{1,40} )?follow(?:s|ing)? the same (?:pattern|format|structure)\b"
     r"|(?:add|insert|fill in|list|put) (?:in )?(?:others|(?:all )?the (?:others?|further|missing|same))\b"
     r"|\u7b49+[\u3002.]?\Z|\u4ee5\u6b64\u7c7b\u63a8)",
     re.IGNORECASE,

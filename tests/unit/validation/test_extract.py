@@ -168,7 +168,7 @@ _json = st.recursive(
     max_leaves=15,
 )
 _objects = st.dictionaries(st.sampled_from(["a", "b", "c"]), _json, min_size=1, max_size=3)
-_prose = st.text("abc .,!?:;'\n", max_size=40)
+_prose = st.text("abc .,!?:;'\n", max_size=40).filter(lambda text: "..." not in text)  # so a list goes on
 
 
 @given(_objects, st.sampled_from([None, 2]), st.booleans(), _prose, _prose)
