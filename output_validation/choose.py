@@ -98,9 +98,9 @@ def choose(
 
 
 def _meant(text: str, good: list[Judged]) -> list[Judged]:
-    """Return the values without those that the words behind the first one only speak of."""
-    later = [each for each in good[1:] if not is_mentioned(text, each.candidate.start, each.candidate.end)]
-    return [*good[:1], *later]
+    """Return the values without those that a sentence only speaks of, if there are others."""
+    given = [each for each in good if not is_mentioned(text, each.candidate.start, each.candidate.end)]
+    return given or good
 
 
 def _with_its_value(judged: Judged) -> Judged | None:

@@ -131,8 +131,8 @@ _SAID_BEFORE: Final = re.compile(
 _UNSAID: Final = re.compile(
     r"(?:\b(?:not|no|never|nor|neither|without|hardly|rather than|instead of|unlike|(?:replaced|replacing|removed"
     r"|removing|corrected|correcting|fixed|fixing|ignored|ignoring|filled in|filling in))|n['\u2019]t)"
-    r"(?: (?:an?|the|any|all|just|only|merely|simply|longer|your|my|that|this|these|those|really|actually|contain"
-    rf"|contains|use|used|be|been|version|of|in)){{0,4}} (?:{WRONG}|{STAND_IN}s?|examples?|samples?)\b",
+    r"(?: (?:an?|the|any|all|each|every|just|only|merely|simply|longer|your|my|that|this|these|those|really|actually"
+    rf"|contain|contains|use|used|be|been|version|of|in)){{0,4}} [{{<\[]?(?:{WRONG}|{STAND_IN}s?|examples?|samples?)\b",
     re.IGNORECASE,
 )
 """Words that would deny a value, but are denied themselves, or spoken of as done away with."""

@@ -17,6 +17,7 @@ _QUOTES_ONLY: Final = re.compile(r'(?:[^\\]|\\{1,2}")*+')
 """What was escaped in its quotes alone. Another backslash may be one that was not escaped: C:\\temp."""
 
 _TOKEN_OR_BLANK: Final = re.compile(r'("(?:[^"\\]|\\.)*+")|\\[nrt]')
+_ESCAPED_ONCE: Final = re.compile(r'(?<!\\)\\"')
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
 
@@ -45,8 +46,11 @@ def unescape(text: str, start: int, limit: int) -> tuple[str, int] | None:
 
 
 def _without_escaped_blanks(text: str, start: int, end: int) -> tuple[str, int] | None:
-    r"""Return the value where only the blanks between its tokens were escaped, and no sign of it twice."""
-    if end <= start or text.find("\\\\", start, end) >= 0:
+    r"""Return the value where only the blanks between its tokens were escaped.
+
+    Signs escaped twice may be as they were meant, or have been escaped with the blanks. An inner quote tells which.
+    """
+    if end <= start or (text.find("\\\\", start, end) >= 0 and _ESCAPED_ONCE.search(text, start, end) is None):
         return None
     return _TOKEN_OR_BLANK.sub(lambda found: found[1] or " ", text[start:end]), end
 

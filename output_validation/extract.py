@@ -29,6 +29,7 @@ from output_validation.extraction import (
     RepairKind,
     confidence_of,
 )
+from output_validation.guided import called_with
 from output_validation.judge import Judged, judge_region, judge_value
 from output_validation.markup import PlainText, last_box, without_markup
 from output_validation.numbers import inexact_numbers, inexact_numbers_of
@@ -53,6 +54,7 @@ _QUOTED_WORDS_BEFORE: Final = re.compile(
 _LIST_BEFORE: Final = re.compile(r"[}\]]\s*,\s*\Z")
 _CITATION_BEFORE: Final = re.compile(r"[^\W\d_][^\n\"{}\[\]]*\[[0-9]{1,3}\],\s*\Z")
 
+_CALL_TAG: Final = re.compile(r"(?:<\|?(?:tool_call|function_call|python_tag)\|?>|\[TOOL_CALLS\])\s*+\Z", re.IGNORECASE)
 _ANY_CLOSER: Final = re.compile(r"\s*([\]}])")
 _LINE_END: Final = re.compile(rf"[ \t\r`~;*)]*+(?:</[\w:-]{{1,40}}>[ \t\r]*+)?(?:\n|\Z|{END_MARK.pattern})")
 _MEMBER_BEFORE: Final = re.compile(r"""["',\[{]""")
@@ -245,7 +247,7 @@ def _judged(text: str, region: Region, schema: CompiledSchema | None, policy: Po
         surplus = _surplus(text, start, end, is_first)
         if surplus is None:
             return _as_fragment(judge_region(text, region, None, policy))
-    judged = judge_region(text, region, schema, policy)
+    judged = _of_call(text, judge_region(text, region, schema, policy), schema, policy)
     if surplus is None:
         return judged
     if any(repair.kind is RepairKind.ARRAY_WRAPPED for repair in judged.candidate.repairs):
@@ -253,6 +255,19 @@ def _judged(text: str, region: Region, schema: CompiledSchema | None, policy: Po
         return _as_fragment(judged)
     candidate = replace(judged.candidate, repairs=(*judged.candidate.repairs, surplus))
     return replace(judged, candidate=candidate)
+
+
+def _of_call(text: str, judged: Judged, schema: CompiledSchema | None, policy: Policy) -> Judged:
+    """Return what a tool is called with, where a tag says that the value is a call and the schema takes either."""
+    start, end = judged.candidate.start, judged.candidate.end
+    if schema is None or not judged.candidate.ok or _CALL_TAG.search(text, max(0, start - 40), start) is None:
+        return judged
+    found = called_with(judged.value, schema)
+    if found is None or not all(change.kind in policy.allowed for change in found[1]):
+        return judged
+    repairs = (Repair(change.kind, start, end, change.pointer) for change in found[1])
+    candidate = replace(judged.candidate, repairs=(*judged.candidate.repairs, *repairs))
+    return replace(judged, candidate=candidate, value=found[0], guided=True)
 
 
 def _surplus(text: str, start: int, end: int, is_first: bool) -> Repair | None:

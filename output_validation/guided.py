@@ -65,6 +65,16 @@ def read_as(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ..
     return None
 
 
+def called_with(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ...]] | None:
+    """Return what ``value``, a call that satisfies ``schema``, calls a tool with, if that satisfies it too."""
+    for held, changes in _unwrapped(value, schema.schema):
+        decoded = read_scalar_as(held, _CONTAINERS) if isinstance(held, str) else None
+        inner, made = (decoded[0], (*changes, Change(decoded[1], ""))) if decoded is not None else (held, changes)
+        if made and isinstance(inner, dict | list) and schema.is_valid(inner):
+            return inner, made
+    return None
+
+
 def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, ...]]]:
     """Yield the value and what wrappers around it hold; the wrapper first where an array is wanted of an object."""
     root = resolve(schema, schema)

@@ -131,7 +131,7 @@ def _spelled(value: Json) -> str:
 
 def _undecorated(word: str) -> str:
     """Return a word without what stands around it in a sentence or in Markdown."""
-    word = word.rstrip(".!")
+    word = word.removesuffix(".")
     inner = _DECORATED.fullmatch(word)
     return inner[2].strip() if inner else word
 

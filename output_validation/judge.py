@@ -11,6 +11,7 @@ from output_validation.declared import item, members, plain
 from output_validation.extraction import LOSSY, Candidate, Place, Policy, Repair, RepairKind
 from output_validation.guided import read_as, resolve
 from output_validation.tolerant import Mended, read_tolerantly
+from output_validation.tolerant_bare import GROUPED
 from output_validation.tolerant_text import UnreadableError
 
 _DEEPENING: Final = frozenset({RepairKind.STRING_DECODED, RepairKind.ARRAY_WRAPPED})
@@ -94,11 +95,20 @@ def judge_region(text: str, region: Region, schema: CompiledSchema | None, polic
         problem = "it cannot be read" if fault is None else f"{fault.problem} (character {fault.offset})"
         candidate = Candidate(region.place, region.span.start, region.span.end, (Violation("", "json", problem),))
         return Judged(candidate, None, readable=False, label=region.label)
+    if schema is None and any(_is_grouped(text, repair) for repair in mended.repairs):
+        grouped = Violation(
+            "", "json", "a number is written with commas: without a schema it may be a text, or a number"
+        )
+        return Judged(Candidate(region.place, region.span.start, region.span.end, (grouped,)), None, readable=False)
     judged = judge_value(mended.value, region.place, region.span, mended.repairs, schema, policy)
     if mended.unclosed and not _is_whole(judged, mended, region, schema):
         lost = (*mended.repairs, Repair(RepairKind.TAIL_LOST, region.span.end, region.span.end))
         judged = judge_value(mended.value, region.place, region.span, lost, schema, policy)
     return replace(judged, label=region.label)
+
+
+def _is_grouped(text: str, repair: Repair) -> bool:
+    return repair.kind is RepairKind.VALUE_QUOTED and GROUPED.fullmatch(text, repair.start, repair.end) is not None
 
 
 def _is_whole(judged: Judged, mended: Mended, region: Region, schema: CompiledSchema | None) -> bool:

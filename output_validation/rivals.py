@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from common.schema import CompiledSchema, Json, dump_json
-from output_validation.cues import Cue, cues, is_correction, pick
+from output_validation.cues import Cue, cues, is_correction, is_mentioned, pick
 from output_validation.extraction import Place
 from output_validation.guided import resolve
 from output_validation.guided_wrapper import holds_schemas
@@ -60,6 +60,12 @@ _NO_MEMBER: Final = frozenset(
 )
 """What leads to the answer and not to a member of it."""
 
+_KEY_OF_LINE: Final = re.compile(r"[ \t]{0,9}([A-Za-z_][\w-]{0,40})[ \t]*: +\S")
+_REMARKS: Final = frozenset(
+    {"reason", "reasoning", "explanation", "rationale", "note", "notes", "confidence", "source"}
+)
+"""What stands beside an answer and is none of its members."""
+
 _MAX_NAMES: Final = 50
 _DECOYS: Final = (Cue.DECOY, Cue.WEAK)
 _ERRORS: Final = ("error", "errors")
@@ -99,6 +105,8 @@ def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | Non
     lead = _KEY_AT_END.search(text, max(line, start - _LOOK_BACK), start)
     if lead is None or lead[1].casefold() in _NO_MEMBER or chosen.candidate.place is not Place.PROSE:
         return False
+    if schema is None and _is_one_of_lines(text, line, lead.start(), chosen.candidate.end):
+        return True
     if not names or not isinstance(chosen.value, dict):
         return False
     any_name = "|".join(map(re.escape, names))
@@ -111,6 +119,14 @@ def stands_among_members(text: str, chosen: Judged, schema: CompiledSchema | Non
         return False
     own = {key.casefold(): str(held).strip().casefold() for key, held in chosen.value.items()}
     return own.get(told[1].casefold(), "").strip(_MARKS) != told[2].casefold().strip(_MARKS)
+
+
+def _is_one_of_lines(text: str, line: int, lead: int, end: int) -> bool:
+    """Return whether a value is led to by the first word of its line, and so is what stands in the next or last one."""
+    before = text[max(0, line - _LOOK_BACK) : max(line - 1, 0)].rpartition("\n")[2]
+    behind = text[end : end + _LOOK_BACK].partition("\n")[2].partition("\n")[0]
+    keys = [found[1] for found in map(_KEY_OF_LINE.match, (before, behind)) if found]
+    return not text[line:lead].strip() and any(key.casefold() not in _NO_MEMBER | _REMARKS for key in keys)
 
 
 def _is_followed_by_the_answer(text: str, chosen: Judged, others: Sequence[Judged]) -> bool:
@@ -136,6 +152,8 @@ def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) 
         is_aside = _is_another(text, chosen) or _is_mentioned(text, chosen)
         corrects = mine is Cue.ANSWER or is_correction(text, rival.candidate.end, chosen.candidate.start)
         return is_aside and not corrects and not rival.candidate.ok
+    if is_mentioned(text, rival.candidate.start, rival.candidate.end):
+        return False
     takes_back = is_correction(text, chosen.candidate.end, rival.candidate.start)
     if rival.candidate.place is chosen.candidate.place:
         return not rival.candidate.ok and (cue is Cue.NONE or takes_back)

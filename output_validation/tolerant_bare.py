@@ -10,6 +10,9 @@ from output_validation.tolerant_follows import KEY
 
 _MAX_CHARS: Final = 300
 _GROUPED: Final = r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,6}(?:\.[0-9]{1,20})?|,[0-9]{3}\.[0-9]{1,20})"
+GROUPED: Final = re.compile(_GROUPED)
+"""A number whose commas are certain."""
+
 _SIGNS: Final = re.compile(
     rf"""(?:https?://(?:(?!//)[^\s,;"'`<>{{}}\[\]()\\#*\x00-\x1f\x7f\u2018-\u201f\ud800-\udfff]){{1,{_MAX_CHARS}}}"""
     rf"|{_GROUPED}"

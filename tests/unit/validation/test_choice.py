@@ -173,6 +173,7 @@ def test_a_member_of_the_answer_is_no_wrapper_around_it() -> None:
     assert not extract('{"children": [{"name": "a", "children": []}]}', tree).ok
 
 
+_OPEN: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}
 _ROWS: dict[str, Any] = {"type": "array", "items": ONE_NUMBER}
 
 
@@ -216,28 +217,20 @@ def test_escaped_blanks_between_the_tokens_are_blanks(text: str, value: object) 
     assert extract(text, None).value == value
 
 
-def test_escaped_blanks_beside_signs_escaped_twice_are_not_read() -> None:
+def test_a_line_of_other_notation_is_no_value_of_its_own() -> None:
+    assert not extract('tags: ["a", "b"]\nname: x', None).ok
+    assert extract('tags: ["a", "b"]', None).value == ["a", "b"]
+    assert extract('Answer: ["a", "b"]\nReason: both occur', None).value == ["a", "b"]
+
+
+def test_a_number_with_commas_is_read_where_a_number_is_wanted() -> None:
+    assert not extract('{"n": 1,234,567}', None).ok
+    assert extract('{"n": 1,234,567}', ONE_NUMBER).value == {"n": 1_234_567}
+
+
+def test_escaped_blanks_beside_signs_escaped_twice_are_read_where_a_quote_tells_how() -> None:
+    assert extract(r'{\n  "s": "a \"b\" C:\\Users"\n}', None).value == {"s": 'a "b" C:\\Users'}
     assert not extract(r'{\n  "n": 1, "s": "a\\nb"\n}', None).ok
-
-
-@pytest.mark.parametrize(
-    "rest",
-    [
-        '\n\nInput: another\nOutput: {"n": 2}',
-        '\n###\nText: another\nof two lines\nAnswer: {"n": 2}',
-        '\n\nQ: x\nA: {"n": 2}\n\nQ: y\nA: {"n": 3}',
-        '<|im_end|>\n<|im_start|>user\nnext<|im_end|>\n<|im_start|>assistant\n{"n": 2}<|im_end|>',
-        '</s>\n[INST] use {"n": 2} [/INST]',
-        '<|eot_id|><|start_header_id|>user<|end_header_id|>{"n": 2}',
-    ],
-)
-def test_what_a_model_says_in_the_name_of_others_is_no_answer(rest: str) -> None:
-    assert extract('{"n": 1}' + rest, ONE_NUMBER).value == {"n": 1}
-    assert extract(fenced('{"n": 1}') + rest, ONE_NUMBER).value == {"n": 1}
-    assert not extract('{"n": "one"}' + rest, ONE_NUMBER).ok
-
-
-_OPEN: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}
 
 
 @pytest.mark.parametrize(
@@ -267,24 +260,6 @@ def test_another_of_several_or_a_remark_is_not_taken_for_a_faulty_answer(text: s
 )
 def test_another_attempt_is_taken_for_a_faulty_answer(text: str) -> None:
     assert extract(text, ONE_NUMBER).value == {"n": 1}
-
-
-def test_the_examples_before_an_answer_do_not_end_it() -> None:
-    assert extract('Input: x\nOutput: {"n": 1}', ONE_NUMBER).value == {"n": 1}
-    assert not extract('Input: x\nOutput: {"n": 1}\n\nInput: y\nOutput: {"n": 2}', ONE_NUMBER).ok
-
-
-@pytest.mark.parametrize(
-    ("opened", "closed"),
-    [
-        ("<|START_THINKING|>", "<|END_THINKING|>"),
-        ("<|thinking|>", "<|/thinking|>"),
-        ("<scratch_pad>", "</scratch_pad>"),
-    ],
-)
-def test_what_is_between_marks_of_thought_is_no_answer(opened: str, closed: str) -> None:
-    assert not extract(opened + '{"n": 1}' + closed, ONE_NUMBER).ok
-    assert extract(opened + '{"n": 1}' + closed + '{"n": 2}', ONE_NUMBER).value == {"n": 2}
 
 
 @pytest.mark.parametrize(
