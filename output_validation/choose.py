@@ -124,6 +124,8 @@ def _objection(
         around = fence.outer if fence is not None else Span(start, end)
         if is_disowned(reading.spoken, around.start, around.end):
             return "the words around the only value say that it is not the answer"
+    elif is_mentioned(reading.spoken, start, end):
+        return "a sentence only speaks of the value, and others stand beside it"
     if isinstance(chosen.value, list) and is_part_by_words(reading.spoken, start):
         return "the words before the list say that it is a part of one"
     if any(_in_a_list(text, a, b) for a, b in pairwise(tried) if a is chosen or b is chosen):

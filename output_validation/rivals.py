@@ -24,6 +24,7 @@ _NUMBERED: Final = re.compile(
     r"[^\n{\[]{0,60}\s{0,9}(?:`{3,9}\w{0,10}\s{0,9}|> ?)?\Z",
     re.IGNORECASE,
 )
+_FENCE_LINE: Final = re.compile(r"[`~]{3,}+[ \t]*+\w*+")
 _MARKS: Final = " \t\r\"'`*."
 _NO_MEMBER: Final = frozenset(
     [
@@ -151,13 +152,29 @@ def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) 
     if not follows:
         is_aside = _is_another(text, chosen) or _is_mentioned(text, chosen)
         corrects = mine is Cue.ANSWER or is_correction(text, rival.candidate.end, chosen.candidate.start)
-        return is_aside and not corrects and not rival.candidate.ok
+        return not (rival.candidate.ok or corrects) and (is_aside or not _is_mended_by(text, rival, chosen))
     if is_mentioned(text, rival.candidate.start, rival.candidate.end):
         return False
     takes_back = is_correction(text, chosen.candidate.end, rival.candidate.start)
     if rival.candidate.place is chosen.candidate.place:
         return not rival.candidate.ok and (cue is Cue.NONE or takes_back)
     return rival.candidate.ok or takes_back or (cue is Cue.NONE and not rival.readable)
+
+
+def _is_mended_by(text: str, rival: Judged, chosen: Judged) -> bool:
+    """Return whether a faulty value is followed by words, or by one that is the same but for what was faulty."""
+    between = _FENCE_LINE.sub("", text[rival.candidate.end : chosen.candidate.start])
+    if not rival.readable or re.search(r"[^\W\d_]", between):
+        return True
+    faulty = {fault.pointer.split("/")[1] for fault in rival.candidate.faults if fault.pointer}
+    first, second = _by_place(rival.value), _by_place(chosen.value)
+    return all(dump_json(first[place]) == dump_json(second[place]) for place in first.keys() & second.keys() - faulty)
+
+
+def _by_place(value: Json) -> dict[str, Json]:
+    if isinstance(value, list):
+        return {str(number): item for number, item in enumerate(value)}
+    return value if isinstance(value, dict) else {}
 
 
 def _is_another(text: str, chosen: Judged) -> bool:

@@ -20,7 +20,11 @@ _NEXT_EXAMPLE: Final = re.compile(
     rf"{_MARK}(?:output|answer|json|response|result|assistant|a)[*_ \t]{{0,4}}:",
     re.IGNORECASE,
 )
-_BEGINS_WITH_VALUE: Final = re.compile(r"\s*+(?:(?:`{3,}+|~{3,}+)[\w+.-]*+\s*+)?[\[{]")
+_BEGINS_WITH_VALUE: Final = re.compile(
+    r"\s*+(?:<\|\w{1,20}\|>\s*+){0,4}+(?:(?:assistant|output|answer|json|response|result)[ \t]{0,4}:\s*+)?"
+    r"(?:(?:`{3,}+|~{3,}+)[\w+.-]*+\s*+)?[\[{]",
+    re.IGNORECASE,
+)
 
 
 def own_words_end(text: str) -> int:

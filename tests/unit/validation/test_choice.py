@@ -242,6 +242,10 @@ def test_escaped_blanks_beside_signs_escaped_twice_are_read_where_a_quote_tells_
         ('{"n": "one", "s": "a"}\n\nNote that `{"n": 2}` was taken from the header.', _OPEN),
         ('[1, "two", 3]\n\nAn empty text would give `[]`.', {"type": "array", "items": {"type": "integer"}}),
         ('{"n": 1, "n": 3}\n\nNote that `{"n": 2}` was the other.', ONE_NUMBER),
+        ('{"n": "one", "s": "a"}\n\n{"n": 2, "s": "b"}', _OPEN),
+        (fenced('{"n": "one", "s": "a"}') + fenced('{"n": 2, "s": "b"}'), _OPEN),
+        ("[87, 35]\n[83, 0, 99]", {"type": "array", "items": {"type": "integer"}, "minItems": 3}),
+        ('{"n": 1, 24,126.12}\n\nEmpty lists are given as [].', None),
     ],
 )
 def test_another_of_several_or_a_remark_is_not_taken_for_a_faulty_answer(text: str, schema: dict[str, Any]) -> None:
@@ -256,6 +260,7 @@ def test_another_of_several_or_a_remark_is_not_taken_for_a_faulty_answer(text: s
         '{"n": "one"}\n\nOops, it should be `{"n": 1}`',
         'Person 2: {"n": 1}',
         '{"n": "one"}\n\n{"n": 1}',
+        fenced('{"n": "one"}') + fenced('{"n": 1}'),
     ],
 )
 def test_another_attempt_is_taken_for_a_faulty_answer(text: str) -> None:

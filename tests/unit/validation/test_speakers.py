@@ -24,6 +24,7 @@ _OPEN: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer
 def test_what_a_model_says_in_the_name_of_others_is_no_answer(rest: str) -> None:
     assert extract('{"n": 1}' + rest, ONE_NUMBER).value == {"n": 1}
     assert extract(fenced('{"n": 1}') + rest, ONE_NUMBER).value == {"n": 1}
+    assert extract('<|assistant|>\nOutput: {"n": 1}' + rest, ONE_NUMBER).value == {"n": 1}
     assert not extract('{"n": "one"}' + rest, ONE_NUMBER).ok
 
 
