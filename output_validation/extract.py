@@ -263,8 +263,10 @@ def _of_call(text: str, judged: Judged, schema: CompiledSchema | None, policy: P
     if schema is None or not judged.candidate.ok or _CALL_TAG.search(text, max(0, start - 40), start) is None:
         return judged
     found = called_with(judged.value, schema)
-    if found is None or not all(change.kind in policy.allowed for change in found[1]):
+    if found is None:
         return judged
+    if not all(change.kind in policy.allowed for change in found[1]) or not schema.is_valid(found[0]):
+        return _as_fragment(judged)
     repairs = (Repair(change.kind, start, end, change.pointer) for change in found[1])
     candidate = replace(judged.candidate, repairs=(*judged.candidate.repairs, *repairs))
     return replace(judged, candidate=candidate, value=found[0], guided=True)

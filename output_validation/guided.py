@@ -50,29 +50,45 @@ class _Reading:
     changes: list[Change] = field(default_factory=list)
     nodes_left: int = _MAX_NODES
     depth: int = 0
+    all_keys: bool = False
+    """Whether a key is known to be spelled otherwise: then all are, also those that need not be there."""
 
 
 def read_as(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ...]] | None:
     """Return ``value`` read so that it satisfies ``schema``, and the changes; None where it cannot be."""
     for candidate, changes in _unwrapped(value, schema.schema):
-        guide = _Guide(schema.schema)
-        try:
-            read = guide.read(candidate, schema.schema, "")
-        except _GivenUpError:
-            continue
-        if (changes or guide.reading.changes) and schema.is_valid(read):
-            return read, (*changes, *guide.reading.changes)
+        for all_keys in (False, True):
+            guide = _Guide(schema.schema, _Reading(all_keys=all_keys))
+            try:
+                read = guide.read(candidate, schema.schema, "")
+            except _GivenUpError:
+                break
+            made = guide.reading.changes
+            if not all_keys and any(change.kind is RepairKind.KEY_MATCHED for change in made):
+                continue
+            if (changes or made) and schema.is_valid(read):
+                return read, (*changes, *made)
+            break
     return None
 
 
 def called_with(value: Json, schema: CompiledSchema) -> tuple[Json, tuple[Change, ...]] | None:
-    """Return what ``value``, a call that satisfies ``schema``, calls a tool with, if that satisfies it too."""
+    """Return what ``value``, a call, calls a tool with, read so that it satisfies ``schema``; None if it is no call.
+
+    What cannot be read so comes back as it is.
+    """
+    called = None
     for held, changes in _unwrapped(value, schema.schema):
         decoded = read_scalar_as(held, _CONTAINERS) if isinstance(held, str) else None
         inner, made = (decoded[0], (*changes, Change(decoded[1], ""))) if decoded is not None else (held, changes)
-        if made and isinstance(inner, dict | list) and schema.is_valid(inner):
+        if not made or not isinstance(inner, dict | list):
+            continue
+        if schema.is_valid(inner):
             return inner, made
-    return None
+        called = called or (inner, made)
+        if read := read_as(inner, schema):
+            return read[0], (*made, *read[1])
+    return called
 
 
 def _unwrapped(value: Json, schema: Json) -> Iterator[tuple[Json, tuple[Change, ...]]]:
@@ -271,7 +287,7 @@ class _Guide:
             if len(matches) == 1 and len(keys) == 1:
                 renamed[keys[0]] = matches[0]
         # Where any member may stand beside those declared, one that must be there shows how the keys are written.
-        return renamed if closed or not set(renamed.values()).isdisjoint(required) else {}
+        return renamed if closed or self.reading.all_keys or not set(renamed.values()).isdisjoint(required) else {}
 
     def _branch(self, value: Json, branches: list[Json], pointer: str) -> Json:
         """Return the value as the one alternative reads it that makes it valid; unchanged where there are several."""
@@ -285,7 +301,9 @@ class _Guide:
             if self._is_ruled_out(value, branch):
                 continue
             part = _Guide(
-                self._root, _Reading(nodes_left=self.reading.nodes_left, depth=self.reading.depth), self._known
+                self._root,
+                _Reading(nodes_left=self.reading.nodes_left, depth=self.reading.depth, all_keys=self.reading.all_keys),
+                self._known,
             )
             read = part.read(value, branch, pointer)
             self.reading.nodes_left = part.reading.nodes_left

@@ -89,6 +89,16 @@ def test_keys_are_read_in_another_spelling_all_or_none() -> None:
     assert _read('{"price": 1, "is_paid": true}', schema) == {"price": 1, "is_paid": True}
 
 
+def test_keys_in_another_spelling_are_read_in_all_objects_of_the_value() -> None:
+    seller = {"type": "object", "properties": {"name": {}, "vat_id": {}}, "required": ["name"]}
+    schema = {"type": "object", "properties": {"due_date": {}, "seller": seller}, "required": ["due_date"]}
+
+    extraction = extract('{"dueDate": 1, "seller": {"name": "a", "vatId": 2}}', schema)
+
+    assert extraction.value == {"due_date": 1, "seller": {"name": "a", "vat_id": 2}}
+    assert [repair.pointer for repair in extraction.repairs] == ["/due_date", "/seller/vat_id"]
+
+
 def test_a_place_that_is_right_is_not_touched_where_another_is_read() -> None:
     schema = _closed(at={"type": "string", "format": "date-time"}, n={"type": "integer"})
 

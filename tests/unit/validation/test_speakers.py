@@ -60,6 +60,11 @@ def test_what_a_tag_calls_a_call_is_one_also_where_the_schema_takes_anything(tex
     assert extract(text, _OPEN).value == {"n": 1}
 
 
+def test_what_a_call_calls_with_is_read_as_demanded_or_refused() -> None:
+    assert extract('<tool_call>{"name": "emit", "arguments": {"n": "1"}}</tool_call>', _OPEN).value == {"n": 1}
+    assert not extract('<tool_call>{"name": "emit", "arguments": {"n": "one"}}</tool_call>', _OPEN).ok
+
+
 def test_a_call_is_the_value_where_the_schema_asks_for_one() -> None:
     call = {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {}}, "required": ["name"]}
 
