@@ -16,7 +16,9 @@ LOOK_BACK_CHARS: Final = 128
 
 _BLANKS: Final = r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*+"
 _QUOTES: Final = r"\"'`\u201c\u201e\u2018"
-_STRICT: Final = re.compile(r'\{\s*+["}]|\[\s*+(?:["\[{\]\-0-9]|(?:true|false|null)\s{0,200}[,\]])')
+_STRICT: Final = re.compile(
+    r'\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+(?:["\[{\]\-0-9]|(?:true|false|null)[ \t\r\n]{0,200}[,\]])'
+)
 
 
 def json_opening(*, spaces: str, some: str, literal_end: str, other_keys: str = "") -> re.Pattern[str]:
@@ -62,6 +64,9 @@ _IS_MEMBER: Final = re.compile(r'\n[ \t]*"[^"\\\n]{1,80}"\s*:\s*\Z')
 """What stands before a member of an object whose own bracket was left out."""
 
 
+_CDATA: Final = "<![CDATA["
+
+
 class Opening(Enum):
     """What a bracket opens: strict JSON so far, JSON with faults, nothing; or what follows will tell."""
 
@@ -74,6 +79,8 @@ class Opening(Enum):
 def opening(text: str, at: int, *, leads_line: bool) -> Opening:
     """Return what the bracket at ``at`` opens. In a line with words, {} and [1] are no value, nor a subscript ever."""
     if SUBSCRIPT.match(text, at) or (not leads_line and _ASIDE.match(text, at)):
+        return Opening.NOTHING
+    if text.startswith(_CDATA, max(0, at - 2)) or text.endswith(_CDATA[:-1], 0, at):
         return Opening.NOTHING
     if _MAY_BE_SUBSCRIPT.match(text, at) or (not leads_line and _MAY_BE_ASIDE.match(text, at)):
         return Opening.UNDECIDED

@@ -82,6 +82,7 @@ def test_what_is_not_strict_json_stops_where_it_breaks() -> None:
         '{&quot;a&quot;: ["b"]}',
         '{\\"a\\": ["b"]}',
         '"a": {"b": 1}, "c": 2}',
+        '{\u00a0"n": 1}',
     ],
 )
 def test_no_part_is_shown_of_what_opens_like_json_with_faults(text: str, size: int) -> None:
@@ -301,3 +302,13 @@ def test_a_value_is_taken_back_by_the_end_of_a_thought_and_not_by_one_that_is_qu
         extractor.feed(text[start : start + size])
 
     assert extractor.value == value
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_the_marks_of_a_cdata_section_open_nothing(size: int) -> None:
+    extractor, text = PartialExtractor(), '<![CDATA[{"n": 1}]]>'
+
+    for start in range(0, len(text), size):
+        extractor.feed(text[start : start + size])
+
+    assert (extractor.value, extractor.complete) == ({"n": 1}, True)
