@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from common.schema import CompiledSchema, Json, Violation, dump_json
-from output_validation.candidates import Reading, Span
+from output_validation.candidates import Fence, Reading, Span
 from output_validation.citations import is_citation
 from output_validation.cues import (
     is_answered_elsewhere,
@@ -120,7 +120,7 @@ def _objection(
     if len(tried) == 1:
         if chosen.guided and chosen.candidate.place is Place.PROSE and is_citation(reading.spoken, start, end):
             return "the only value is a citation, and not of the kind that is asked for"
-        fence = next((f for f in reading.fences if f.inner.start <= start and end <= f.inner.end), None)
+        fence = _fence_of(reading, chosen.candidate)
         around = fence.outer if fence is not None else Span(start, end)
         if is_disowned(reading.spoken, around.start, around.end):
             return "the words around the only value say that it is not the answer"
@@ -137,6 +137,10 @@ def _objection(
     ):
         return "the words after the value say that it is wrong"
     return None
+
+
+def _fence_of(reading: Reading, held: Candidate) -> Fence | None:
+    return next((f for f in reading.fences if f.inner.start <= held.start and held.end <= f.inner.end), None)
 
 
 def _is_outdated(text: str, chosen: Judged, good: Sequence[Judged]) -> bool:
@@ -311,7 +315,7 @@ def _repairs(text: str, reading: Reading, chosen: Candidate) -> tuple[Repair, ..
         return tuple(repairs)
     around = Span(chosen.start, chosen.end)
     if chosen.place is Place.FENCE:
-        fence = next((f for f in reading.fences if f.inner.start <= chosen.start and chosen.end <= f.inner.end), None)
+        fence = _fence_of(reading, chosen)
         if fence is not None:
             around = Span(max(fence.outer.start, len(repairs)), fence.outer.end)  # the mark is none of it
             repairs.append(Repair(RepairKind.FENCE_REMOVED, around.start, around.end))

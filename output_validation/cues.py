@@ -109,7 +109,7 @@ _GOES_ON: Final = re.compile(
 _NEGATED: Final = re.compile(
     r"(?:(?:\bnot|n[\u2019']t|\bnever|\bcannot)"
     r"(?: (?:be|look like|like|(?:return|give|parse|read|use|answer|output)(?: this)?))?"
-    r"|\b(?:failed|unable) to parse|\bavoid (?:\w+ ){0,3}like|\b(?:invalid|malformed) input"
+    r"|\b(?:failed|unable) to parse|\bavoid (?:\w+ ){0,3}like|\berror\W{1,3}(?:invalid|malformed) input"
     r"|(?:\A|[.!?\n])[ \t]*(?:you|the user) (?:have |has )?(?:provided|gave|sent|wrote|said)(?: me)?)[\s:\"'`]*\Z",
     re.IGNORECASE,
 )
@@ -153,7 +153,11 @@ _KEPT_ALONE: Final = re.compile(
     rf"|(?:(?:for|from|of|about|on|to) (?:the|this|that|these|those)|your) (?:\w+ )?{_STOOD_IN}"
     rf" (?=(?:(?:that|which) )?you(?:[\u2019']ve)? (?:sent|gave|provided|posted|shared|pasted)\b|{_TAKEN_FROM}\b)"
     rf"|(?:the|this|that) {_STOOD_IN} (?={_TAKEN_FROM} (?:is|was|are|were|has|have) \w))\b"
-    r"|\((?:e\.g\.|such as|for example|like)[^()\n]{0,100}\)",
+    r"|\((?:e\.g\.|such as|for example|like)[^()\n]{0,100}\)"
+    r"|\b(?:null|none|n/?a|zeros?|blanks?|empty \w+) as (?:an? )?placeholders?\b"
+    r"|\b(?:as|like) (?:\w+ )?in (?:the|your) (?:\w+ )?examples?\b|\busing (?:the|your) (?:\w+ )?examples? as\b"
+    r"|\b(?:json|answer|analysis|classification|extraction|result|summary)s? (?:for|from|of|to) (?:the |your )?"
+    r"(?:\w+ )?examples?(?: \d+)?(?=\s*:)",
     re.IGNORECASE,
 )
 """What a value may be called, said to follow, or made from, and be the answer if there is no other."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from common.schema import CompiledSchema, Json, dump_json
+from common.schema.references import unescaped
 from output_validation.cues import Cue, cues, is_correction, is_mentioned, pick
 from output_validation.extraction import Place
 from output_validation.guided import resolve
@@ -150,7 +151,7 @@ def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) 
     if cue is Cue.DECOY:
         return False
     if not follows:
-        is_aside = _is_another(text, chosen) or _is_mentioned(text, chosen)
+        is_aside = _is_another(text, chosen) or _is_in_backticks(text, chosen)
         corrects = mine is Cue.ANSWER or is_correction(text, rival.candidate.end, chosen.candidate.start)
         return not (rival.candidate.ok or corrects) and (is_aside or not _is_mended_by(text, rival, chosen))
     if is_mentioned(text, rival.candidate.start, rival.candidate.end):
@@ -166,7 +167,7 @@ def _is_mended_by(text: str, rival: Judged, chosen: Judged) -> bool:
     between = _FENCE_LINE.sub("", text[rival.candidate.end : chosen.candidate.start])
     if not rival.readable or re.search(r"[^\W\d_]", between):
         return True
-    faulty = {fault.pointer.split("/")[1] for fault in rival.candidate.faults if fault.pointer}
+    faulty = {unescaped(fault.pointer.split("/")[1]) for fault in rival.candidate.faults if fault.pointer}
     first, second = _by_place(rival.value), _by_place(chosen.value)
     return all(dump_json(first[place]) == dump_json(second[place]) for place in first.keys() & second.keys() - faulty)
 
@@ -183,7 +184,7 @@ def _is_another(text: str, chosen: Judged) -> bool:
     return _NUMBERED.search(text, max(0, start - _IN_SIGHT), start) is not None
 
 
-def _is_mentioned(text: str, chosen: Judged) -> bool:
+def _is_in_backticks(text: str, chosen: Judged) -> bool:
     """Return whether a value stands in backticks within a sentence."""
     start = chosen.candidate.start
     line = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]

@@ -58,6 +58,12 @@ def test_words_that_only_show_a_form_lead_to_no_answer(words: str) -> None:
         "Here are the fields (e.g. the number):",
         "Is it clear? I think so:",
         "The original was in German; here is the JSON:",
+        "I used null as a placeholder for missing values.",
+        "As shown in the examples, the output is:",
+        "Here is the analysis of the example:",
+        "Answer to example 3:",
+        "Using the example as a guide, I extracted:",
+        "Error analysis of the invalid input:",
     ],
 )
 def test_words_that_lead_to_an_answer_do(words: str) -> None:
