@@ -163,13 +163,24 @@ def _casts_doubt(text: str, rival: Judged, cue: Cue, chosen: Judged, mine: Cue) 
 
 
 def _is_mended_by(text: str, rival: Judged, chosen: Judged) -> bool:
-    """Return whether a faulty value is followed by words, or by one that is the same but for what was faulty."""
+    """Return whether a faulty value is followed by words, or by one that is the same but for what was faulty.
+
+    Of one that cannot be read, which one member does not tell, the beginning must come again with the first of several.
+    """
     between = _FENCE_LINE.sub("", text[rival.candidate.end : chosen.candidate.start])
-    if not rival.readable or re.search(r"[^\W\d_]", between):
+    if re.search(r"[^\W\d_]", between):
         return True
+    if not rival.readable:
+        begun, again = (_without_blanks(text, each) for each in (rival, chosen))
+        first_member, comma, _ = begun.partition(",")
+        return not comma or again.startswith(first_member + comma)
     faulty = {unescaped(fault.pointer.split("/")[1]) for fault in rival.candidate.faults if fault.pointer}
     first, second = _by_place(rival.value), _by_place(chosen.value)
     return all(dump_json(first[place]) == dump_json(second[place]) for place in first.keys() & second.keys() - faulty)
+
+
+def _without_blanks(text: str, judged: Judged) -> str:
+    return "".join(text[judged.candidate.start : judged.candidate.end].split())
 
 
 def _by_place(value: Json) -> dict[str, Json]:

@@ -244,12 +244,20 @@ def test_escaped_blanks_beside_signs_escaped_twice_are_read_where_a_quote_tells_
         ('{"n": 1, "n": 3}\n\nNote that `{"n": 2}` was the other.', ONE_NUMBER),
         ('{"n": "one", "s": "a"}\n\n{"n": 2, "s": "b"}', _OPEN),
         (fenced('{"n": "one", "s": "a"}') + fenced('{"n": 2, "s": "b"}'), _OPEN),
+        (fenced('{"n":: 1, "s": "a"}') + fenced('{"n": 2, "s": "b"}'), _OPEN),
+        (fenced('{"n": 1, "s":') + fenced('{"n": 2, "s": "b"}'), _OPEN),
         ("[87, 35]\n[83, 0, 99]", {"type": "array", "items": {"type": "integer"}, "minItems": 3}),
         ('{"n": 1, 24,126.12}\n\nEmpty lists are given as [].', None),
     ],
 )
 def test_another_of_several_or_a_remark_is_not_taken_for_a_faulty_answer(text: str, schema: dict[str, Any]) -> None:
     assert not extract(text, schema).ok
+
+
+def test_the_same_begun_anew_is_taken_for_what_was_cut_off() -> None:
+    text = fenced('{"n": 1, "s":') + fenced('{\n  "n": 1,\n  "s": "b"\n}')
+
+    assert extract(text, _OPEN).value == {"n": 1, "s": "b"}
 
 
 @pytest.mark.parametrize(
