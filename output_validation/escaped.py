@@ -17,6 +17,7 @@ _QUOTES_ONLY: Final = re.compile(r'(?:[^\\]|\\{1,2}")*+')
 """What was escaped in its quotes alone. Another backslash may be one that was not escaped: C:\\temp."""
 
 _TOKEN_OR_BLANK: Final = re.compile(r'("(?:[^"\\]|\\.)*+")|\\[nrt]')
+_BLANKS_ONLY: Final = re.compile(r"[\[{](?:\s|\\[nrt])*+[^\s\\]")
 _ESCAPED_ONCE: Final = re.compile(r'(?<!\\)\\"')
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
@@ -50,7 +51,9 @@ def _without_escaped_blanks(text: str, start: int, end: int) -> tuple[str, int] 
 
     Signs escaped twice may be as they were meant, or have been escaped with the blanks. An inner quote tells which.
     """
-    if end <= start or (text.find("\\\\", start, end) >= 0 and _ESCAPED_ONCE.search(text, start, end) is None):
+    if end <= start or _BLANKS_ONLY.match(text, start) is None:
+        return None
+    if text.find("\\\\", start, end) >= 0 and _ESCAPED_ONCE.search(text, start, end) is None:
         return None
     return _TOKEN_OR_BLANK.sub(lambda found: found[1] or " ", text[start:end]), end
 

@@ -258,6 +258,7 @@ def test_no_answer_does_more_than_be_refused(text: str) -> None:
         "{n: 1,, ",
         "{/* ",
         '{\\"a\\":',
+        '{\\n \\"a\\": "b", ',
         "\u200b[",
         "\u201c",
     ],
