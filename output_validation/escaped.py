@@ -17,7 +17,9 @@ _QUOTES_ONLY: Final = re.compile(r'(?:[^\\]|\\{1,2}")*+')
 """What was escaped in its quotes alone. Another backslash may be one that was not escaped: C:\\temp."""
 
 _TOKEN_OR_BLANK: Final = re.compile(r'("(?:[^"\\]|\\.)*+")|\\[nrt]')
-_BLANKS_ONLY: Final = re.compile(r"[\[{](?:\s|\\[nrt])*+[^\s\\]")
+_BLANKS_ONLY: Final = re.compile(r"[\[{](?:\s|\\[nrt]|[\[{])*+[^\s\\\[{]")
+"""Before the first sign that is neither blank nor bracket: a quote that is not escaped, a number, a word."""
+
 _ESCAPED_ONCE: Final = re.compile(r'(?<!\\)\\"')
 _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 MAX_LEVELS: Final = 3
