@@ -30,6 +30,8 @@ MAX_FENCES: Final = 1_000
 MAX_PROSE_BRACKETS: Final = 20_000
 _WORK_PER_CHAR: Final = 3
 _WORK_AT_LEAST: Final = 100_000
+_MOST_IN_VAIN: Final = 100_000
+"""Characters of values that turned out unreadable, the longest apart: reading them tolerantly costs the most by far."""
 
 _LOOK_BACK: Final = 200
 _STREAM_END: Final = re.compile(r"\n\s*data:\s*\[DONE\]\s*\Z")
@@ -41,7 +43,7 @@ _FENCE_LINE: Final = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)([^\n`\"',;\[{]*+(?:
 _FENCE_LABEL: Final = re.compile(r"\s*[\w+.-]*")
 _OPENER: Final = re.compile(r"[\[{]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]+|\\.)*+"?|[\[\]{}]')
-_JSON_OPENING: Final = json_opening(spaces="*", some="+", literal_end=r"\b")
+_JSON_OPENING: Final = json_opening(spaces="{0,1000}", some="+", literal_end=r"\b")
 _QUOTED_BRACKET: Final = re.compile(
     r"""(?:(?<=")[\[{]"|(?<=')[\[{]'|(?<=\u201c)[\[{]\u201d|(?<=\u2018)[\[{]\u2019)(?![\w$@#"'])"""
 )
@@ -61,8 +63,9 @@ END_MARK: Final = re.compile(
 
 _TELLING: Final = re.compile(r"[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff;]")
 _LEAD_IN_FENCE: Final = re.compile(
-    r"\s*+(?:(?:<[\w:-]{1,40}>|\(|[*_`']{1,3}|(?:[Jj]son|JSON|[Aa]nswer|[Oo]utput|[Rr]esult)\b\s*:?|export default\b"
-    r"|[A-Za-z_][\w.]{0,80}\s*[(=]|(?:`{3,}+|~{3,}+)[\w+.-]*+|(?://|\#)[^\n]*\n|(?:(?:const|let|var)\s+)?[A-Za-z_]\w{0,80}\s*="
+    r"\s*+(?:(?:<[\w:-]{1,40}>|\(|[*_`']{1,3}|(?:[Jj]son|JSON|[Aa]nswer|[Oo]utput|[Rr]esult)\b\s*+:?|export default\b"
+    r"|[A-Za-z_][\w.]{0,80}\s*+[(=]|(?:`{3,}+|~{3,}+)[\w+.-]*+|(?://|\#)[^\n]*\n"
+    r"|(?:(?:const|let|var)\s++)?[A-Za-z_]\w{0,80}\s*+="
     r"|[^\W\d_][\w'\u2019-]*(?:(?:,? [\w'\u2019-]+){0,30}[.!]|(?:,? [\w'\u2019-]+){2,30} ?:)[ \t]*\n"
     r"|[^\W\d_]{3,60}\uff1a[ \t]*\n)\s*+){1,4}[\[{]"
 )
@@ -211,6 +214,7 @@ class _Search:
         self._end = stream_end.start() if stream_end else len(text)
         self._work_left = _WORK_PER_CHAR * len(text) + _WORK_AT_LEAST
         self._prose_left = MAX_PROSE_BRACKETS
+        self._in_vain = self._longest_in_vain = 0
         self._guessed = False
         self.gave_up = False
 
@@ -220,7 +224,8 @@ class _Search:
         yield from scalars
         count = len(scalars)
         while opener := _OPENER.search(self._text, position):
-            if min(self._work_left, self._prose_left) < 0 or count > MAX_CANDIDATES:
+            is_in_vain = self._in_vain - self._longest_in_vain > _MOST_IN_VAIN
+            if min(self._work_left, self._prose_left) < 0 or count > MAX_CANDIDATES or is_in_vain:
                 self.gave_up = True
                 return
             start = opener.start()
@@ -265,7 +270,10 @@ class _Search:
                 sealed = fence is not None and fence.closed
                 mended = read_tolerantly(self._original, start, limit, max_depth=self._max_depth, sealed=sealed)
         except UnreadableError as fault:
-            self._work_left -= max(self._looked_at(fault.offset, limit) - start, 0)
+            looked = max(self._looked_at(fault.offset, limit) - start, 0)
+            self._work_left -= looked
+            self._in_vain += looked
+            self._longest_in_vain = max(self._longest_in_vain, looked)
             until = min(end, limit) if end is not None else limit
             return self._region(start, max(until, start + 1), fault=fault)
         self._work_left -= mended.end - start

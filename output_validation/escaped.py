@@ -16,7 +16,7 @@ _HALF_ESCAPED: Final = re.compile(r'(?<!\\)\\\\(?=")')
 _QUOTES_ONLY: Final = re.compile(r'(?:[^\\]|\\{1,2}")*+')
 """What was escaped in its quotes alone. Another backslash may be one that was not escaped: C:\\temp."""
 
-_TOKEN_OR_BLANK: Final = re.compile(r'("(?:[^"\\]|\\.)*+")|\\[nrt]')
+_TOKEN_OR_BLANK: Final = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\\[nrt]')
 _BLANKS_ONLY: Final = re.compile(r"[\[{](?:\s|\\[nrt]|[\[{])*+[^\s\\\[{]")
 """Before the first sign that is neither blank nor bracket: a quote that is not escaped, a number, a word."""
 

@@ -29,7 +29,7 @@ _DECORATED: Final = re.compile(r"(['\"`*_]{1,3})([^'\"`*_]{1,200})\1")
 _SEPARATORS: Final = re.compile(r"(?<=[^\W_])(?:(?<=[0-9])[\s_\-.]+(?![0-9])|(?<![0-9])[\s_\-.]+)(?=[^\W_])")
 """What may stand between the words of an option. A slash is none: it stands between two things, or in n/a."""
 
-_SLASH: Final = re.compile(r"\s*+/\s*")
+_SLASH: Final = re.compile(r"(?<!\s)\s*+/\s*+")
 _LETTERS_APART: Final = re.compile(r"[^\W\d_](?:[\s_-]+[^\W\d_])+")
 _SEVERAL: Final = re.compile(r"[,;|\n\u3001\uff0c\uff1b]")
 _NO_ITEM: Final = _NOTHING | {"na"}

@@ -9,7 +9,14 @@ from typing import Final
 from common.schema import Json, Violation
 from common.schema.strict_json import has_long_numbers
 
-_STRING_OR_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_UP_TO_NUMBER: Final = re.compile(
+    r'(?:[^"0-9-]++|-(?![0-9])|[0-9]{1,15}+(?![0-9.eE])|"(?:[^"\\]|\\.)*+")*+'
+    rf"(?:(?P<number>{_NUMBER.pattern})|(?P<unclosed>\")|\Z)",
+    re.DOTALL,
+)
+"""Over strings and short integers to the next number, in one step: a text has many of those."""
+
 _FAR_BELOW_ONE: Final = re.compile(rb"[eE]-0*[1-9][0-9]{2}")
 """The exponent of a number that a double may hold as zero, or with fewer digits."""
 
@@ -39,11 +46,20 @@ def has_rounded_numbers(raw: bytes) -> bool:
 def _inexact_tokens(raw: bytes) -> Iterator[str]:
     if not has_long_numbers(raw) and _FAR_BELOW_ONE.search(raw) is None:
         return
-    text = raw.decode(errors="replace")
-    for found in islice(_STRING_OR_NUMBER.finditer(text), _MOST_TOKENS):
-        token = found.group(1)
-        if token is not None and (len(token) >= 16 or "-" in token[1:]) and not is_exact(token):
+    for token in islice(_numbers_in(raw.decode(errors="replace")), _MOST_TOKENS):
+        if (len(token) >= 16 or "-" in token[1:]) and not is_exact(token):
             yield token
+
+
+def _numbers_in(text: str) -> Iterator[str]:
+    """Yield the numbers outside strings but short integers; all that follow a quote that is not closed."""
+    for found in _UP_TO_NUMBER.finditer(text):
+        if found["number"] is not None:
+            yield found["number"]
+        elif found["unclosed"] is not None:
+            # Searched on from here, each quote to come would be followed to the end of the text.
+            yield from (each[0] for each in _NUMBER.finditer(text, found.end()))
+            return
 
 
 def _note(token: str) -> Violation:

@@ -37,7 +37,9 @@ def test_a_long_text_is_an_exact_integer() -> None:
     assert not extract('{"x": "1e-400"}', _of("integer")).ok
 
 
-@pytest.mark.parametrize("text", ["{x: 1e-400}", "{x: 2.5E-0400}", "So: {x: 12345678901234567.5}"])
+@pytest.mark.parametrize(
+    "text", ["{x: 1e-400}", "{x: 2.5E-0400}", "So: {x: 12345678901234567.5}", "{'s': '5\" of', x: 12345678901234567.5}"]
+)
 def test_a_number_that_was_rounded_is_noted(text: str) -> None:
     extraction = extract(text, _of("number"))
 
@@ -46,6 +48,7 @@ def test_a_number_that_was_rounded_is_noted(text: str) -> None:
 
 
 def test_a_number_in_a_comment_or_a_string_is_not_noted() -> None:
+    assert extract('{"x": 1, "s": "-0.12345678901234567890 \\" 12345678901234567890123"}', _of("number")).notes == ()
     assert extract("{'x': 1, 's': '12345678901234567890123'}", _of("number")).notes == ()
     assert extract('{"x": 1 // 12345678901234567890123\n}', _of("number")).notes == ()
 
