@@ -1,5 +1,7 @@
 """``python -m bench.validation.fuzz --seconds 60`` mutates answers at random: no crash, no hang, no growth.
 
+A fifth of them are made long by repeating a few signs, for what takes quadratic time is quick in short ones.
+
 Seeded by ``--seed``. Exit code 1 names the first text that broke a promise: an exception, more than a second, or a
 value that its schema refuses. Opt-in; the tests hold the same promises as properties.
 """
@@ -9,6 +11,7 @@ import random
 import resource
 import sys
 from time import monotonic, perf_counter
+from typing import Final
 
 from bench.validation.faults import Case
 from bench.validation.instances import make_object
@@ -33,8 +36,20 @@ _PIECES = (
         '\\"',
         "\\u00",
         "\\n",
+        "\\boxed{",
+        "```\n{",
+        "</a>",
+        "]]>",
+        "[1]",
+        "'''",
+        "12345678901234567",
+        "is ",
+        "User: ",
+        "\u00a0",
     ),
 )
+_LONGEST: Final = 200_000
+_SHARE_REPEATED: Final = 0.2
 
 
 def mutated(rng: random.Random, text: str) -> str:
@@ -52,8 +67,17 @@ def mutated(rng: random.Random, text: str) -> str:
                 text = text[at:to] + text[:at] + text[to:]
             case _:
                 text = text[:at] + rng.choice(_PIECES) * rng.randint(1, 300) + text[at:]
-        text = text[:200_000]
+        text = text[:_LONGEST]
     return text
+
+
+def repeated(rng: random.Random, text: str) -> str:
+    """Return the text with two things in it repeated tens of thousands of times: what takes quadratic time shows."""
+    for _ in range(2):
+        unit = "".join(rng.choices(_PIECES, k=rng.randint(1, 4)))
+        at = rng.choice((0, len(text), rng.randint(0, len(text))))
+        text = text[:at] + unit * (rng.choice((1, 3_000, 60_000)) // len(unit)) + text[at:]
+    return text[:_LONGEST]
 
 
 def main() -> None:
@@ -67,7 +91,7 @@ def main() -> None:
         schema, value = make_object(rng)
         compiled = compile_schema(schema)
         text = spoil(rng, Case(schema, value), (rng.choice(ALL_FAULTS),)) or printed(rng, value)
-        text = mutated(rng, text)
+        text = repeated(rng, text) if rng.random() < _SHARE_REPEATED else mutated(rng, text)
         for policy in (LOSSLESS, ANYTHING):
             start = perf_counter()
             try:
