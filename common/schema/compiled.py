@@ -24,6 +24,7 @@ from common.schema.footprint import MOST_BYTES, footprint
 from common.schema.kept import Kept
 from common.schema.patterns import with_flags_in_groups
 from common.schema.strict_json import dump_json
+from common.schema.typed import TypedReader, typed_reader
 from common.schema.violations import MAX_VIOLATIONS, Json, Violation, brief, describe
 from common.schema.weight import Weight, weigh
 from common.schema.work import count_values, guards, values
@@ -87,6 +88,7 @@ class CompiledSchema:
         "holds_null",
         "is_valid",
         "schema",
+        "typed",
     )
 
     is_valid: Callable[[Json], bool]
@@ -95,9 +97,13 @@ class CompiledSchema:
     holds_null: bool
     """Whether null stands in the schema or its resources."""
 
+    typed: TypedReader | None
+    """What reads and checks most texts in one pass; None if the schema is not plain, or a part."""
+
     def __init__(self, schema: Json, validator: jsonschema_rs.Validator, weight: Weight, teller: _Teller) -> None:
         """Prepare. ``teller`` makes what says what is wrong, where ``validator`` could take too long for it."""
         self.schema = schema
+        self.typed = None
         self._validator = validator
         self._most_faults = weight.faults
         self._size = len(dump_json(schema))
@@ -239,6 +245,9 @@ def _compiled(
     own, own_resources = json.loads(content[0]), json.loads(content[1] or b"{}")
     validator, weight, size = usable
     compiled = CompiledSchema(own, validator, weight, _Teller(own, formats, own_resources))
+    if kept is _schemas and (typed := typed_reader(own)) is not None:
+        compiled.typed = typed
+        size += typed.size
     kept.put(content, compiled, size)
     return compiled
 
