@@ -84,13 +84,11 @@ def typed_reader(schema: Json) -> TypedReader | None:
     """Return what reads texts by a schema, which must be one that the validator compiles; None if it is not plain."""
     if not isinstance(schema, dict) or schema.get("type") not in ("object", "array"):
         return None
-    draft = schema.get("$schema", None)
-    if draft is not None and draft not in _DRAFTS:
+    if "$schema" in schema and schema["$schema"] not in _DRAFTS:
         return None
-    root = {key: part for key, part in schema.items() if key not in _ROOTS_OWN}
     built = _Builder(schema)
     try:
-        type_, _ = built.build(root, 1)
+        type_, _ = built.build({key: part for key, part in schema.items() if key not in _ROOTS_OWN}, 1)
         decode: Callable[[bytes], Json] = msgspec.json.Decoder(type_).decode
     except (_NotPlainError, TypeError, ValueError, RecursionError):
         return None
